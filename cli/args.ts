@@ -1,0 +1,148 @@
+import { parseArgs } from 'node:util'
+import { FORMATS, nearest, type OptionDefinition, type OptionSpec } from '../core/index.ts'
+
+/** Options of the command itself: they are no part of the configuration. */
+export const COMMAND_OPTIONS: Readonly<Record<string, OptionDefinition>> = {
+  config: {
+    doc: 'Config file (JSON, YAML, TOML, JS or TS). Default: wsgi-core.config.* in the current folder.',
+    format: 'text',
+    default: null,
+    arg: 'config',
+    short: 'c',
+    metavar: 'FILE',
+  },
+  checkConfig: flag(
+    'check-config',
+    'Load everything, the app included, then exit: 0 if all is well.',
+  ),
+  printConfig: flag('print-config', 'Print the configuration as JSON, then exit.'),
+  version: flag('version', 'Print the version, then exit.', 'v'),
+  help: flag('help', 'Print this help, then exit.', 'h'),
+}
+
+function flag(arg: string, doc: string, short?: string): OptionDefinition {
+  return { doc, format: 'flag', default: false, arg, ...(short && { short }) }
+}
+
+export interface ParsedArguments {
+  /** By option path; the options of the command by their key. `app` is the positional argument. */
+  readonly values: ReadonlyMap<string, unknown>
+  /** One sentence for each thing that is wrong. */
+  readonly faults: readonly string[]
+}
+
+interface Known {
+  readonly path: string
+  readonly definition: OptionDefinition
+  readonly negates: boolean
+}
+
+/**
+ * Reads the command line by an option table. Values stay text where their format will read them; repeatable options
+ * give lists. Unknown options, missing values and surplus words become faults, none of them stops the reading.
+ */
+export function parseArguments(
+  argv: readonly string[],
+  table: readonly OptionSpec[],
+): ParsedArguments {
+  const known = index(table)
+  const { tokens } = parseArgs({
+    args: [...argv],
+    options: nodeOptions(known),
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  })
+  const values = new Map<string, unknown>()
+  const faults: string[] = []
+  for (const token of tokens) {
+    if (token.kind === 'positional') addPositional(token.value, values, faults)
+    if (token.kind === 'option') addOption(token, known, values, faults)
+  }
+  return { values, faults }
+}
+
+/** All spellings of all options: `workers`, `w`, `no-preload`. */
+function index(table: readonly OptionSpec[]): Map<string, Known> {
+  const known = new Map<string, Known>()
+  const specs = [
+    ...Object.entries(COMMAND_OPTIONS),
+    ...table.map((s) => [s.path, s.definition] as const),
+  ]
+  for (const [path, definition] of specs) {
+    const { arg, argAliases = [], short } = definition
+    if (arg === undefined) continue
+    for (const name of [arg, ...argAliases]) {
+      known.set(name, { path, definition, negates: false })
+      if (isFlag(definition)) known.set(`no-${name}`, { path, definition, negates: true })
+    }
+    if (short) known.set(short, { path, definition, negates: false })
+  }
+  return known
+}
+
+const isFlag = ({ format }: OptionDefinition) => typeof format === 'string' && FORMATS[format]?.flag
+
+const isRepeatable = ({ format }: OptionDefinition) =>
+  typeof format === 'string' && FORMATS[format]?.repeatable
+
+type NodeOption = { type: 'string' | 'boolean'; short?: string }
+
+function nodeOptions(known: ReadonlyMap<string, Known>): Record<string, NodeOption> {
+  const options: Record<string, NodeOption> = {}
+  for (const [name, { definition }] of known) {
+    if (name.length === 1) continue
+    const { short } = definition
+    const main = name === definition.arg
+    options[name] = {
+      type: isFlag(definition) ? 'boolean' : 'string',
+      ...(main && short && { short }),
+    }
+  }
+  return options
+}
+
+interface OptionToken {
+  readonly name: string
+  readonly rawName: string
+  readonly value?: string | undefined
+}
+
+function addOption(
+  { name, rawName, value }: OptionToken,
+  known: ReadonlyMap<string, Known>,
+  values: Map<string, unknown>,
+  faults: string[],
+): void {
+  const option = known.get(name)
+  if (!option) return void faults.push(unknownOption(rawName, known))
+  const { path, definition, negates } = option
+  if (isFlag(definition)) {
+    if (value !== undefined)
+      faults.push(`argument ${rawName}: takes no value, '${value}' was given`)
+    else values.set(path, !negates)
+  } else if (value === undefined) faults.push(`argument ${rawName}: needs a value`)
+  else
+    values.set(path, isRepeatable(definition) ? more(values.get(path), value, definition) : value)
+}
+
+function more(before: unknown, value: string, { format }: OptionDefinition): unknown {
+  return [
+    ...((before as string[] | undefined) ?? []),
+    ...([FORMATS[format as string]?.parse(value)].flat() as string[]),
+  ]
+}
+
+function unknownOption(rawName: string, known: ReadonlyMap<string, Known>): string {
+  const names = [...known.keys()].filter((name) => name.length > 1)
+  const near = rawName.startsWith('--') ? nearest(rawName.slice(2), names) : undefined
+  return `argument ${rawName}: unknown option; ${near ? `did you mean '--${near}'?` : 'see --help'}`
+}
+
+function addPositional(value: string, values: Map<string, unknown>, faults: string[]): void {
+  if (values.has('app')) {
+    faults.push(
+      `argument '${value}': one application at most, '${values.get('app')}' was given before`,
+    )
+  } else values.set('app', value)
+}

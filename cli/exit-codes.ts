@@ -1,0 +1,30 @@
+/** How the process ends, as gunicorn's master does. */
+export const EXIT = {
+  /** Stopped on request. */
+  ok: 0,
+  /** No application given, an address that cannot be used, a failed `--check-config`. */
+  failure: 1,
+  /** A bad option or value. */
+  usage: 2,
+  /** The application's import failed, or a worker died while it started. */
+  boot: 3,
+  /** The target names nothing that can be called. */
+  target: 4,
+} as const
+
+/** The exit code that an error which stopped the start asks for. */
+export function exitCodeOf(error: unknown): number {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ('exitCode' in cause && typeof cause.exitCode === 'number') return cause.exitCode
+    if ('code' in cause && USAGE.has(String(cause.code))) return EXIT.usage
+  }
+  return EXIT.failure
+}
+
+const USAGE = new Set([
+  'WSGI_CORE_BAD_CONFIG',
+  'WSGI_CORE_UNKNOWN_PLUGIN',
+  'WSGI_CORE_MISSING_DEPENDENCY',
+  'WSGI_CORE_DUPLICATE_PLUGIN',
+  'WSGI_CORE_DEPENDENCY_CYCLE',
+])

@@ -1,0 +1,127 @@
+import { resolve } from 'node:path'
+import {
+  errors,
+  loadConfiguration,
+  optionTable,
+  resolvePlugin,
+  Server,
+  type Sources,
+  version,
+} from '../core/index.ts'
+import { parseArguments } from './args.ts'
+import { EXIT, exitCodeOf } from './exit-codes.ts'
+import { help } from './help.ts'
+import { createPidfile } from './pidfile.ts'
+import { handleSignals } from './signals.ts'
+
+/** `wsgi-core [OPTIONS] [APP]`. Ends the process with gunicorn's exit codes. */
+export async function main(argv: readonly string[]): Promise<void> {
+  try {
+    process.exit(await run(argv))
+  } catch (error) {
+    report(error)
+    process.exit(exitCodeOf(error))
+  }
+}
+
+async function run(argv: readonly string[]): Promise<number> {
+  const { values } = parseArguments(argv, optionTable([]))
+  if (values.get('version')) return print(`wsgi-core ${version}`)
+  if (values.get('help')) return printHelp(argv)
+  const sources = commandSources(argv)
+  if (values.get('printConfig')) return print((await loadConfiguration(sources)).print())
+  if (values.get('checkConfig')) return check(sources)
+  return serve(sources)
+}
+
+/** The sources of a configuration that begins with a command line. */
+function commandSources(argv: readonly string[]): Sources {
+  return {
+    cwd: process.cwd(),
+    env: process.env,
+    target: { plugin: 'wsgi', option: 'app' },
+    parseArguments(table) {
+      const { values, faults } = parseArguments(argv, table)
+      const target = values.get('app')
+      return { values: new Map(target ? [...values, ['wsgi.app', target]] : values), faults }
+    },
+  }
+}
+
+async function serve(sources: Sources): Promise<number> {
+  const server = new Server(sources)
+  const ended = handleSignals(server)
+  guardCrashes(server)
+  try {
+    await server.listen()
+  } catch (error) {
+    if (error instanceof errors.Stopped) return EXIT.ok
+    throw error
+  }
+  const pidfile = await openPidfile(server)
+  await ended
+  pidfile?.unlink()
+  return EXIT.ok
+}
+
+/** Another server's pidfile stops the start. */
+async function openPidfile(server: Server): Promise<ReturnType<typeof createPidfile> | undefined> {
+  const { configuration } = server
+  if (!configuration?.core.pid) return undefined
+  try {
+    return createPidfile(resolve(configuration.cwd, configuration.core.pid))
+  } catch (error) {
+    await server.close({ quick: true })
+    throw error
+  }
+}
+
+/** Nothing that was not foreseen goes on in an unknown state: say it and stop; a supervisor starts anew. */
+function guardCrashes(server: Server): void {
+  process.on('uncaughtException', (err) => {
+    if (server.log) server.log.fatal({ err }, 'unforeseen error, the server stops')
+    else report(err)
+    process.exit(EXIT.failure)
+  })
+}
+
+async function check(sources: Sources): Promise<number> {
+  try {
+    await new Server(sources).check()
+    return EXIT.ok
+  } catch (error) {
+    report(error)
+    return EXIT.failure
+  }
+}
+
+/** Help knows the options of every plugin that the command line names, and of those that an application brings. */
+async function printHelp(argv: readonly string[]): Promise<number> {
+  const { values } = parseArguments(argv, optionTable([]))
+  const named = (values.get('plugins') as string[] | undefined) ?? []
+  const names = new Set(['workers', 'wsgi', ...named])
+  const plugins = await Promise.all([...names].map((name) => resolvePlugin(name, process.cwd())))
+  return print(help(optionTable(plugins)))
+}
+
+function print(text: string): number {
+  process.stdout.write(`${text.trimEnd()}\n`)
+  return EXIT.ok
+}
+
+/** What stopped the start: a coded error says it in its text, any other needs its stack. */
+function report(error: unknown): void {
+  if (!(error instanceof Error)) return void process.stderr.write(`wsgi-core: error: ${error}\n`)
+  const text = 'code' in error ? error.message : (error.stack ?? error.message)
+  for (const line of text.trimEnd().split('\n')) process.stderr.write(`wsgi-core: error: ${line}\n`)
+  const traceback = tracebackOf(error)
+  if (traceback) process.stderr.write(`${traceback.trimEnd()}\n`)
+}
+
+/** A worker's traceback travels with the error that it caused. */
+function tracebackOf(error: unknown): string | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ('traceback' in cause && typeof cause.traceback === 'string') return cause.traceback
+  }
+  return undefined
+}

@@ -1,0 +1,123 @@
+import { randomBytes } from 'node:crypto'
+import {
+  chmodSync,
+  linkSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { resolve } from 'node:path'
+import { PidfileFailed, PidfileInUse } from '../core/errors.ts'
+
+/**
+ * The file that tells where the server runs. It never holds half a number and never another
+ * server's.
+ */
+export interface Pidfile {
+  /** Absolute, so that a later change of folder does not matter. */
+  readonly path: string
+  /** Removes the file if it still holds this process. */
+  unlink(): void
+  /** Moves it, as gunicorn does for an upgrade. If the new path is taken, the old file stays. */
+  rename(path: string): void
+}
+
+/** Writes this process's pid; replaces a stale file; refuses one of another live process. */
+export function createPidfile(path: string): Pidfile {
+  let current = resolve(path)
+  claim(current)
+  return {
+    get path() {
+      return current
+    },
+    unlink: () => release(current),
+    rename: (next) => {
+      const old = current
+      const target = resolve(next)
+      if (target === old) return
+      claim(target)
+      current = target
+      release(old)
+    },
+  }
+}
+
+function claim(path: string): void {
+  refuseFolder(path)
+  refuseOther(path)
+  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
+  try {
+    writeFileSync(temporary, `${process.pid}\n`, { flag: 'wx' })
+    chmodSync(temporary, 0o644) // whatever the umask says: others must find the server
+    publish(temporary, path)
+  } catch (cause) {
+    if (cause instanceof PidfileInUse) throw cause
+    throw new PidfileFailed(path, messageOf(cause), { cause })
+  } finally {
+    rmSync(temporary, { force: true })
+  }
+}
+
+// A link fails where a file has appeared meanwhile, so that of two servers that start at once one
+// yields.
+function publish(temporary: string, path: string): void {
+  try {
+    linkSync(temporary, path)
+  } catch (error) {
+    // EEXIST: stale, or just written. Others: a file system without links.
+    if (codeOf(error) === 'EEXIST') refuseOther(path)
+    renameSync(temporary, path)
+  }
+}
+
+function refuseFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new PidfileFailed(path, 'it is a folder')
+  }
+}
+
+function refuseOther(path: string): void {
+  const pid = readPid(path)
+  if (pid !== null && pid !== process.pid && isAlive(pid)) throw new PidfileInUse(path, pid)
+}
+
+function release(path: string): void {
+  if (readPid(path) !== process.pid) return
+  try {
+    unlinkSync(path)
+  } catch (cause) {
+    if (codeOf(cause) !== 'ENOENT') throw new PidfileFailed(path, messageOf(cause), { cause })
+  }
+}
+
+// Null: no file, or nothing in it that can be a process, which gunicorn takes for stale too.
+function readPid(path: string): number | null {
+  try {
+    const text = readFileSync(path, 'latin1').trim()
+    return /^[1-9]\d{0,9}$/.test(text) ? Number(text) : null
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return null
+    throw new PidfileFailed(path, messageOf(cause), { cause })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (pid > LARGEST_PID) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'ESRCH') return false
+    return true // EPERM: it lives, and belongs to somebody else
+  }
+}
+
+const LARGEST_PID = 0x7fffffff
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error)
+const codeOf = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error ? error.code : undefined

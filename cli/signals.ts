@@ -1,0 +1,30 @@
+import type { Server } from '../core/index.ts'
+
+/** Binds gunicorn's signals to the server. @returns the promise of its end. */
+export function handleSignals(server: Server): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let stopping = false
+    const stop = (signal: NodeJS.Signals, quick: boolean) => {
+      server.log?.info(`Handling signal: ${signal.slice(3).toLowerCase()}`)
+      const hurry = quick || stopping // a second signal means: now
+      stopping = true
+      server.close({ quick: hurry }).then(resolve, reject)
+    }
+    process.on('SIGTERM', (signal) => stop(signal, false))
+    process.on('SIGINT', (signal) => stop(signal, true))
+    process.on('SIGQUIT', (signal) => stop(signal, true))
+    process.on('SIGHUP', () => reload(server))
+    process.on('SIGUSR1', () => server.reopenLogs())
+  })
+}
+
+/** A reload that fails leaves the server as it was. */
+async function reload(server: Server): Promise<void> {
+  server.log?.info('Handling signal: hup')
+  try {
+    await server.reload()
+    server.log?.info('Reloaded')
+  } catch (err) {
+    server.log?.error({ err }, 'the reload failed; the server goes on as it was')
+  }
+}

@@ -1,0 +1,103 @@
+import convict from 'convict'
+import { parseBind } from '../address.ts'
+
+/** How the values of one kind are read from text, checked, and shown in help. */
+export interface Format {
+  /** The kind in help and docs. */
+  readonly metavar: string
+  /** May be given more than once on the command line. */
+  readonly repeatable?: boolean
+  /** Takes no value on the command line; `--no-OPTION` says false. */
+  readonly flag?: boolean
+  /** Text from the command line, the environment or a file's string. What cannot be read comes back as it is. */
+  parse(text: string): unknown
+  /** @throws where the value is not allowed; the text says what is. */
+  check(value: unknown): void
+}
+
+const fail = (text: string): never => {
+  throw new Error(text)
+}
+const isText = (value: unknown): value is string => typeof value === 'string'
+const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText)
+const number = (text: string) => (/^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text)
+const list = (text: string) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+
+const BOOLEANS: Readonly<Record<string, boolean>> = {
+  true: true, yes: true, on: true, 1: true, false: false, no: false, off: false, 0: false,
+} // biome-ignore format: one line reads better
+
+const natural = (least: number): Format => ({
+  metavar: 'N',
+  parse: number,
+  check(value) {
+    const ok = Number.isSafeInteger(value) && (value as number) >= least
+    if (!ok) fail(`must be a whole number, ${least} or more`)
+  },
+})
+
+/** The named formats of option definitions. */
+export const FORMATS: Readonly<Record<string, Format>> = {
+  text: {
+    metavar: 'TEXT',
+    parse: (text) => text,
+    check: (value) => isText(value) || fail('must be text'),
+  },
+  texts: {
+    metavar: 'TEXT',
+    repeatable: true,
+    parse: list,
+    check: (value) => isTexts(value) || fail('must be a list of texts'),
+  },
+  flag: {
+    metavar: '',
+    flag: true,
+    parse: (text) => BOOLEANS[text.trim().toLowerCase()] ?? text,
+    check: (value) => typeof value === 'boolean' || fail('must be true or false'),
+  },
+  natural: natural(0),
+  positive: natural(1),
+  seconds: {
+    metavar: 'SECONDS',
+    parse: number,
+    check(value) {
+      const ok = typeof value === 'number' && Number.isFinite(value) && value >= 0
+      if (!ok) fail('must be a number of seconds, 0 or more')
+    },
+  },
+  binds: {
+    metavar: 'ADDRESS',
+    repeatable: true,
+    parse: list,
+    check(value) {
+      if (!isTexts(value) || value.length === 0) fail('must be a list of one address or more')
+      for (const address of value as string[]) parseBind(address)
+    },
+  },
+  pairs: {
+    metavar: 'KEY=VALUE',
+    repeatable: true,
+    parse: (text) => [text],
+    check(value) {
+      const ok = isTexts(value) && value.every((pair) => /^[^=\0]+=[^\0]*$/.test(pair))
+      if (!ok) fail('must be KEY=VALUE')
+    },
+  },
+  count: {
+    metavar: 'N',
+    parse: (text) => (text.trim() === 'auto' ? 'auto' : number(text)),
+    check(value) {
+      const ok = value === 'auto' || (Number.isSafeInteger(value) && (value as number) >= 1)
+      if (!ok) fail("must be a whole number, 1 or more, or 'auto' for one per processor core")
+    },
+  },
+}
+
+/** Teaches convict our formats. Its own coerce loosely ("4x" is 4, "maybe" is true); these do not. */
+for (const [name, format] of Object.entries(FORMATS)) {
+  convict.addFormat({ name, validate: format.check, coerce: format.parse })
+}

@@ -1,0 +1,50 @@
+import { nearest } from '../nearest.ts'
+import { builtInPlugins } from '../resolve.ts'
+import type { OptionSpec } from './schema.ts'
+
+type Values = Record<string, unknown>
+
+const isSection = (value: unknown): value is Values =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** `access_logfile` and `access-logfile` are read as `accessLogfile`, so that gunicorn's and YAML's habits work. */
+export function normalizeKeys(values: Values): Values {
+  return Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [
+      key.replace(/[-_]([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()),
+      isSection(value) ? normalizeKeys(value) : value,
+    ]),
+  )
+}
+
+/** A sentence for each key that no option has, with the nearest one that exists. */
+export function unknownKeys(values: Values, table: readonly OptionSpec[]): string[] {
+  const paths = table.map((spec) => spec.path)
+  const sections = new Set(table.map((spec) => spec.section))
+  return Object.entries(values).flatMap(([key, value]) => {
+    if (paths.includes(key)) return []
+    if (sections.has(key) && key !== 'core') return unknownInSection(key, value, paths)
+    return [unknown(key, value, paths)]
+  })
+}
+
+function unknownInSection(section: string, value: unknown, paths: readonly string[]): string[] {
+  if (!isSection(value)) {
+    const keys = paths.filter((path) => path.startsWith(`${section}.`)).join("', '")
+    return [`setting '${section}' is a section, not a value; set '${keys}'`]
+  }
+  return Object.keys(value)
+    .map((key) => `${section}.${key}`)
+    .filter((path) => !paths.includes(path))
+    .map((path) => unknown(path, undefined, paths))
+}
+
+function unknown(key: string, value: unknown, paths: readonly string[]): string {
+  if (isSection(value) && builtInPlugins().includes(key)) {
+    return `setting '${key}' belongs to plugin '${key}', which is not loaded; add it to 'plugins'`
+  }
+  const short = (path: string) => path.slice(path.indexOf('.') + 1)
+  const near =
+    nearest(key, paths) ?? paths.find((path) => short(path).toLowerCase() === key.toLowerCase())
+  return `setting '${key}' is unknown${near ? `; did you mean '${near}'?` : '; see --help'}`
+}

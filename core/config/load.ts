@@ -1,0 +1,210 @@
+import { resolve } from 'node:path'
+import convict from 'convict'
+import { type Address, parseBind } from '../address.ts'
+import { BadConfig } from '../errors.ts'
+import { type Plugin, type PluginUse, sortPlugins } from '../plugins.ts'
+import { addDependencies, resolvePlugin } from '../resolve.ts'
+import { findConfigFile, loadConfigFile } from './file.ts'
+import './formats.ts'
+import { normalizeKeys, unknownKeys } from './keys.ts'
+import { type CoreOptions, type OptionSpec, optionTable, variableOf } from './schema.ts'
+
+/** What the command line says, in terms of an option table. */
+export interface Arguments {
+  /** Values by option path. */
+  readonly values: ReadonlyMap<string, unknown>
+  /** What is wrong with them, one sentence each. */
+  readonly faults: readonly string[]
+}
+
+/** Where a configuration comes from, from weak to strong: file, code, environment, arguments. */
+export interface Sources {
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Config file; undefined: `wsgi-core.config.*` in `cwd`, if there is one; null: none. */
+  readonly file?: string | null | undefined
+  /** Values given in code, shaped like the config file. */
+  readonly values?: Readonly<Record<string, unknown>>
+  /** Plugins given in code. */
+  readonly uses?: readonly PluginUse[]
+  /** Reads the command line; called again once all plugins, and so all options, are known. */
+  readonly parseArguments?: (table: readonly OptionSpec[]) => Arguments
+  /** The plugin that a target (`hello:app`) brings along, and the option that holds the target. */
+  readonly target?: { readonly plugin: string; readonly option: string }
+}
+
+/** A complete, valid configuration. */
+export interface Configuration {
+  readonly core: CoreOptions
+  readonly binds: readonly Address[]
+  readonly cwd: string
+  /** In the order in which they are applied. */
+  readonly plugins: readonly { readonly plugin: Plugin; readonly options: unknown }[]
+  readonly table: readonly OptionSpec[]
+  /** All of it as JSON, which is a config file too; secrets are masked. */
+  print(): string
+}
+
+type Values = Record<string, unknown>
+const NO_ARGUMENTS = () => ({ values: new Map<string, unknown>(), faults: [] })
+
+/**
+ * Reads all sources, loads the plugins they name, and checks everything against the one schema that results.
+ * @throws WSGI_CORE_BAD_CONFIG with all faults at once; what plugins' resolution throws.
+ */
+export async function loadConfiguration(sources: Sources): Promise<Configuration> {
+  const parseArguments = sources.parseArguments ?? NO_ARGUMENTS
+  const values = merge(await fileValues(sources), normalizeKeys(sources.values ?? {}))
+  const first = parseArguments(optionTable([]))
+  const uses = await loadPlugins(sources, values, first.values)
+  const table = optionTable(uses.map((use) => use.plugin))
+  const args = parseArguments(table)
+  for (const { plugin, options } of uses)
+    values[plugin.name] = merge(section(values, plugin), options)
+  const config = convict(convictSchema(table) as never, {
+    env: variables(table, sources.env),
+    args: [],
+  })
+  const faults = [...args.faults, ...unknownKeys(values, table)]
+  overlay(config, values, args.values, table)
+  faults.push(...invalidValues(config, table, args.values, sources))
+  if (faults.length > 0) throw new BadConfig(faults.join('\n'))
+  return finish(config, uses, table, sources.cwd)
+}
+
+async function fileValues({ file, cwd, parseArguments }: Sources): Promise<Values> {
+  const named = parseArguments?.(optionTable([])).values.get('config') as string | undefined
+  const path = named ?? (file === undefined ? findConfigFile(cwd) : file)
+  return path === null ? {} : normalizeKeys((await loadConfigFile(path, cwd)).values)
+}
+
+/** `--plugins` or its variable replace the file's list; what code and the target bring is added. */
+async function loadPlugins(
+  { env, cwd, uses = [], target }: Sources,
+  values: Values,
+  args: ReadonlyMap<string, unknown>,
+): Promise<PluginUse[]> {
+  const variable = env.WSGI_CORE_PLUGINS?.split(',')
+  const listed = args.get('plugins') ?? variable ?? values.plugins ?? []
+  const names = [listed].flat().flatMap((name) => String(name).split(','))
+  if (target && hasTarget(target, values, args, env)) names.push(target.plugin)
+  const all = [...uses]
+  for (const name of new Set(names.map((each) => each.trim()).filter((each) => each !== ''))) {
+    if (all.some((use) => use.plugin.name === name)) continue
+    all.push({ plugin: await resolvePlugin(name, cwd), options: {} })
+  }
+  return sortPlugins(await addDependencies(all, cwd))
+}
+
+function hasTarget(
+  { plugin, option }: NonNullable<Sources['target']>,
+  values: Values,
+  args: ReadonlyMap<string, unknown>,
+  env: Sources['env'],
+): boolean {
+  const inFile = (values[plugin] as Values | undefined)?.[option]
+  return args.has('app') || inFile !== undefined || env.WSGI_CORE_APP !== undefined
+}
+
+const section = (values: Values, plugin: Plugin) => (values[plugin.name] ?? {}) as Values
+
+const merge = (weak: Values, strong: Values): Values => ({ ...weak, ...strong })
+
+/** Convict's shape: the core's keys, and one section a plugin. */
+function convictSchema(table: readonly OptionSpec[]): Values {
+  const schema: Values = {}
+  for (const { path, definition } of table) {
+    const [head, key] = path.split('.') as [string, string?]
+    const { doc, format, default: fallback, nullable = false, sensitive = false } = definition
+    const env = variableOf(definition)
+    const leaf = { doc, format, default: fallback, nullable, sensitive, ...(env && { env }) }
+    if (key === undefined) schema[head] = leaf
+    else schema[head] = { ...(schema[head] as Values | undefined), [key]: leaf }
+  }
+  return schema
+}
+
+/** The environment with stand-ins (`PORT`, `WEB_CONCURRENCY`) written under our own names. */
+function variables(table: readonly OptionSpec[], env: Sources['env']): NodeJS.ProcessEnv {
+  const result: NodeJS.ProcessEnv = { ...env }
+  for (const { definition } of table) {
+    const own = variableOf(definition)
+    if (own === undefined || env[own] !== undefined) continue
+    for (const [alias, translate] of Object.entries(definition.envAliases ?? {})) {
+      if (env[alias]) result[own] = translate(env[alias])
+    }
+  }
+  return result
+}
+
+type Config = ReturnType<typeof convict>
+
+function overlay(
+  config: Config,
+  values: Values,
+  args: ReadonlyMap<string, unknown>,
+  table: readonly OptionSpec[],
+): void {
+  const known: Values = {}
+  for (const { path } of table) {
+    const [head, key] = path.split('.') as [string, string?]
+    const value = key === undefined ? values[head] : (values[head] as Values | undefined)?.[key]
+    if (value === undefined) continue
+    if (key === undefined) known[head] = value
+    else known[head] = { ...(known[head] as Values | undefined), [key]: value }
+  }
+  config.load(known) // convict lays the environment over it
+  for (const [path, value] of args) {
+    if (table.some((spec) => spec.path === path)) config.set(path as never, value as never)
+  }
+}
+
+/** Convict lists all invalid values, one a line; each gets the place where the value came from. */
+function invalidValues(
+  config: Config,
+  table: readonly OptionSpec[],
+  args: ReadonlyMap<string, unknown>,
+  { env }: Sources,
+): string[] {
+  try {
+    config.validate({ allowed: 'strict' })
+    return []
+  } catch (error) {
+    return String((error as Error).message)
+      .split('\n')
+      .map((line) => {
+        const path = line.slice(0, line.indexOf(':'))
+        const spec = table.find((each) => each.path === path)
+        return spec ? `${place(spec, args, env)}${line.slice(path.length)}` : line
+      })
+  }
+}
+
+function place(
+  { path, definition }: OptionSpec,
+  args: ReadonlyMap<string, unknown>,
+  env: Sources['env'],
+): string {
+  if (args.has(path) && definition.arg) return `argument --${definition.arg}`
+  const names = [variableOf(definition), ...Object.keys(definition.envAliases ?? {})]
+  const variable = names.find((name) => name !== undefined && env[name] !== undefined)
+  return variable ? `variable ${variable}` : `setting '${path}'`
+}
+
+function finish(
+  config: Config,
+  uses: readonly PluginUse[],
+  table: readonly OptionSpec[],
+  cwd: string,
+): Configuration {
+  const values = config.getProperties() as unknown as Values
+  const core = values as unknown as CoreOptions
+  return {
+    core,
+    binds: core.bind.map(parseBind),
+    cwd: resolve(cwd, core.chdir),
+    plugins: uses.map(({ plugin }) => ({ plugin, options: values[plugin.name] ?? {} })),
+    table,
+    print: () => config.toString(),
+  }
+}

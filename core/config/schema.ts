@@ -1,0 +1,114 @@
+import { DEFAULT_ACCESS_FORMAT } from '../access-log.ts'
+import type { OptionDefinition, Options, Plugin, Schema } from '../plugins.ts'
+
+/** The core's own options. Names are gunicorn's where gunicorn has the option. */
+export const coreSchema = {
+  bind: {
+    doc: 'Address to listen at: HOST:PORT, :PORT, [V6]:PORT, unix:PATH or fd://N. Repeatable.',
+    format: 'binds',
+    default: ['127.0.0.1:8000'] as string[],
+    arg: 'bind',
+    short: 'b',
+    envAliases: { PORT: (port: string) => `0.0.0.0:${port}` },
+  },
+  backlog: {
+    doc: 'Connections that may wait to be accepted.',
+    format: 'positive',
+    default: 2048,
+    arg: 'backlog',
+  },
+  keepAlive: {
+    doc: 'Seconds that an idle connection is kept open for the next request.',
+    format: 'seconds',
+    default: 75,
+    arg: 'keep-alive',
+  },
+  gracefulTimeout: {
+    doc: 'Seconds that running requests have to finish after a stop or a reload.',
+    format: 'seconds',
+    default: 30,
+    arg: 'graceful-timeout',
+  },
+  plugins: {
+    doc: 'Plugins to load, by name. Repeatable, or separated by commas.',
+    format: 'texts',
+    default: [] as string[],
+    arg: 'plugins',
+    metavar: 'NAMES',
+  },
+  chdir: {
+    doc: 'Folder to change to before anything else; relative paths start there.',
+    format: 'text',
+    default: '.',
+    arg: 'chdir',
+    metavar: 'FOLDER',
+  },
+  logLevel: {
+    doc: 'Least severity that the error log shows.',
+    format: ['debug', 'info', 'warning', 'error', 'critical'],
+    default: 'info',
+    arg: 'log-level',
+  },
+  errorLogfile: {
+    doc: "File of the error log, '-' for standard error.",
+    format: 'text',
+    default: '-',
+    arg: 'error-logfile',
+    argAliases: ['log-file'],
+    metavar: 'FILE',
+  },
+  accessLogfile: {
+    doc: "File of the access log, '-' for standard output. None: no access log.",
+    format: 'text',
+    default: null as string | null,
+    nullable: true,
+    arg: 'access-logfile',
+    metavar: 'FILE',
+  },
+  accessLogformat: {
+    doc: "Format of an access log line, in gunicorn's atoms.",
+    format: 'text',
+    default: DEFAULT_ACCESS_FORMAT as string,
+    arg: 'access-logformat',
+    metavar: 'FORMAT',
+  },
+  pid: {
+    doc: 'File that holds the process id while the server runs.',
+    format: 'text',
+    default: null as string | null,
+    nullable: true,
+    arg: 'pid',
+    short: 'p',
+    metavar: 'FILE',
+  },
+} as const satisfies Schema
+
+export type CoreOptions = Options<typeof coreSchema>
+
+/** One option with the place where its value lives in the configuration. */
+export interface OptionSpec {
+  /** `bind`, `workers.count`: the key in the config file. */
+  readonly path: string
+  /** Name of the plugin, or 'core'. */
+  readonly section: string
+  readonly definition: OptionDefinition
+}
+
+/** All options of the core and of these plugins, in the order of help and docs. */
+export function optionTable(plugins: readonly Plugin[]): OptionSpec[] {
+  const specs = (section: string, schema: Schema, prefix: string) =>
+    Object.entries(schema).map(([key, definition]) => ({
+      path: prefix + key,
+      section,
+      definition,
+    }))
+  return [
+    ...specs('core', coreSchema, ''),
+    ...plugins.flatMap(({ name, config }) => specs(name, config, `${name}.`)),
+  ]
+}
+
+/** The environment variable of an option, if it has one. */
+export function variableOf({ arg, env }: OptionDefinition): string | undefined {
+  return env ?? (arg && `WSGI_CORE_${arg.replaceAll('-', '_').toUpperCase()}`)
+}

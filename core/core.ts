@@ -1,0 +1,84 @@
+import type { Logger } from 'pino'
+import type { CoreOptions } from './config/schema.ts'
+import { UnknownService } from './errors.ts'
+import { guardHooks } from './guard.ts'
+import { createHooks, type Hooks } from './hooks.ts'
+
+/**
+ * What plugins offer to each other, by name. A plugin adds its own by declaration merging:
+ * `declare module 'wsgi-core' { interface Services { queue: Queue } }`.
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging
+export interface Services {}
+
+/** What one generation gives to its plugins. */
+export class Core {
+  readonly hooks: Hooks = createHooks()
+  /** The core's own options, final. */
+  readonly options: CoreOptions
+  /** The folder that relative paths of the configuration start from. */
+  readonly cwd: string
+  /** Counts the configurations brought to life since the server started, from 1. */
+  readonly generation: number
+  /** Aborted where the server is told to stop while this generation starts: give up waiting. */
+  readonly signal: AbortSignal
+  readonly #log: Logger
+  readonly #services = new Map<string, unknown>()
+  readonly #undos: { name: string; undo: () => unknown }[] = []
+
+  constructor(
+    options: CoreOptions,
+    cwd: string,
+    generation: number,
+    log: Logger,
+    signal: AbortSignal,
+  ) {
+    this.options = options
+    this.cwd = cwd
+    this.generation = generation
+    this.#log = log
+    this.signal = signal
+    guardHooks(this.hooks)
+  }
+
+  /** A logger whose lines carry the plugin's name. Object first, constant text second. */
+  logger(name: string): Logger {
+    return this.#log.child({ plugin: name })
+  }
+
+  /**
+   * Registers what undoes a step that was just done. Undone last to first when the generation retires, and also when
+   * a later step of its start fails. May be asynchronous.
+   */
+  defer(name: string, undo: () => unknown): void {
+    this.#undos.push({ name, undo })
+  }
+
+  /** Offers a service to the plugins that name this one in their `dependencies`. */
+  provide<K extends keyof Services & string>(name: K, service: Services[K]): void {
+    this.#services.set(name, service)
+  }
+
+  /** @throws WSGI_CORE_UNKNOWN_SERVICE where nobody has provided it yet. */
+  service<K extends keyof Services & string>(name: K): Services[K] {
+    if (!this.#services.has(name)) {
+      throw new UnknownService(name, `add '${name}' to the plugin's dependencies, and to --plugins`)
+    }
+    return this.#services.get(name) as Services[K]
+  }
+
+  /** Runs the deferred clean-ups, last to first, all of them. @returns what failed, in that order. */
+  async undo(): Promise<Error[]> {
+    const errors: Error[] = []
+    for (let step = this.#undos.pop(); step; step = this.#undos.pop()) {
+      try {
+        await step.undo()
+      } catch (error) {
+        errors.push(
+          new Error(`plugin '${step.name}' failed to clean up: ${String(error)}`, { cause: error }),
+        )
+      }
+    }
+    return errors
+  }
+}

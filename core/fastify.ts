@@ -1,0 +1,62 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { errorPage } from './error-page.ts'
+import type { Hooks, ResponseHead } from './hooks.ts'
+
+/** Errors of routes and hooks: the client sees a plain page, the log and the `failed` hook the rest. */
+export function handleErrors(fastify: FastifyInstance, hooks: Hooks): void {
+  fastify.setErrorHandler((error: FastifyError, request, reply) => {
+    const status = error.statusCode ?? 500
+    if (status < 500) return reply.send(error)
+    request.log.error({ err: error, method: request.method, url: request.url }, 'request failed')
+    hooks.failed.call(error, request.raw)
+    return sendPage(reply, status)
+  })
+}
+
+/** What no route takes goes to the `handle` hook, with its body unread. */
+export function answerUnrouted(fastify: FastifyInstance, hooks: Hooks): void {
+  fastify.register(async (instance) => {
+    instance.removeAllContentTypeParsers()
+    instance.addContentTypeParser('*', (_request, _payload, done) => done(null))
+    instance.setNotFoundHandler((request, reply) => offer(hooks, request, reply))
+  })
+}
+
+function offer(hooks: Hooks, request: FastifyRequest, reply: FastifyReply): void {
+  hooks.handle.callAsync(request, reply, (error, taken) => {
+    if (error) reply.send(error)
+    else if (taken !== true) sendPage(reply, 404)
+  })
+}
+
+/** Lets the `response` hook see the heads of Fastify's own replies; hijacked ones call it themselves. */
+export function observeReplies(fastify: FastifyInstance, hooks: Hooks): void {
+  const plugin = fp(async (instance: FastifyInstance) => {
+    instance.addHook('onSend', async (request, reply, payload) => {
+      const head: ResponseHead = { statusCode: reply.statusCode, headers: pairs(reply) }
+      hooks.response.call(head, request)
+      reply.code(head.statusCode)
+      replaceHeaders(reply, head.headers)
+      return payload
+    })
+  }, 'wsgi-core-response')
+  fastify.register(plugin)
+}
+
+function pairs(reply: FastifyReply): [string, string][] {
+  return Object.entries(reply.getHeaders()).flatMap(([name, value]) =>
+    [value].flat().map((one): [string, string] => [name, String(one)]),
+  )
+}
+
+function replaceHeaders(reply: FastifyReply, headers: ResponseHead['headers']): void {
+  for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+  const byName = new Map<string, string[]>()
+  for (const [name, value] of headers) byName.set(name, [...(byName.get(name) ?? []), value])
+  for (const [name, values] of byName) reply.header(name, values.length > 1 ? values : values[0])
+}
+
+function sendPage(reply: FastifyReply, status: number): FastifyReply {
+  return reply.code(status).type('text/html; charset=utf-8').send(errorPage(status))
+}

@@ -1,0 +1,197 @@
+import type { IncomingMessage } from 'node:http'
+import { createServer as createUnboundServer } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import type { Logger } from 'pino'
+import type { AccessLog } from './access-log.ts'
+import type { Configuration } from './config/load.ts'
+import { Core } from './core.ts'
+import { ApplyFailed, Stopped } from './errors.ts'
+import { answerUnrouted, handleErrors, observeReplies } from './fastify.ts'
+import type { CountedResponse } from './http/response.ts'
+import type { ListenerSpec } from './listeners.ts'
+
+type Handler = (request: IncomingMessage, response: CountedResponse) => void
+
+/** One configuration brought to life: plugins applied, Fastify built. It serves from `listen` until `retire`. */
+export class Generation {
+  readonly core: Core
+  readonly configuration: Configuration
+  readonly #log: Logger
+  #fastify!: FastifyInstance
+  #route!: Handler
+  #active = 0
+  #idle: (() => void) | undefined
+  #retiring = false
+  #prepared: Promise<void> = Promise.resolve()
+  readonly #aborter = new AbortController()
+
+  /** Takes a request. Set once Fastify is built; a generation that nobody observes takes the short way. */
+  serve: Handler = (request, response) => this.#serveObserved(request, response)
+
+  constructor(configuration: Configuration, number: number, log: Logger) {
+    this.configuration = configuration
+    this.#log = log
+    this.#onClose = closeListener(() => {
+      this.#active--
+      if (this.#active === 0) this.#idle?.()
+    })
+    this.core = new Core(configuration.core, configuration.cwd, number, log, this.#aborter.signal)
+  }
+
+  get fastify(): FastifyInstance {
+    return this.#fastify
+  }
+
+  /** Requests whose answer is not out yet. */
+  get active(): number {
+    return this.#active
+  }
+
+  /** Has each finished request written to the access log. Before `build`. */
+  writeAccessLog(log: AccessLog): void {
+    this.core.hooks.finished.tap('access-log', (request, response, { statusCode, ...rest }) => {
+      log.write({
+        request,
+        statusCode,
+        headers: (name) => response.getHeader(name)?.toString(),
+        remoteAddress: request.socket.remoteAddress ?? '',
+        ...rest,
+      })
+    })
+  }
+
+  /** Everything up to the first request. @returns the listeners to open. Where it throws, call `abandon`. */
+  async build(): Promise<ListenerSpec[]> {
+    this.#apply()
+    this.#prepared = this.core.hooks.prepare.promise()
+    this.#prepared.catch(() => {}) // reported where it is awaited
+    await this.#buildFastify()
+    const specs = this.configuration.binds.map((address) => ({ address, scheme: 'http' as const }))
+    const listeners = await this.core.hooks.listeners.promise(specs)
+    await this.#prepared
+    await this.core.hooks.beforeListen.promise()
+    if (this.#aborter.signal.aborted) throw new Stopped()
+    return listeners
+  }
+
+  /** Makes `build` give up as soon as it can. */
+  abort(): void {
+    this.#aborter.abort(new Stopped())
+  }
+
+  /** A start that failed: undoes what was done. @returns what could not be undone. */
+  async abandon(): Promise<Error[]> {
+    await this.#prepared.catch(() => {}) // the first error is already on its way
+    return this.#tearDown()
+  }
+
+  /** Takes no more requests: waits for those under way, drains, undoes. `hurry` ends the waiting early. */
+  async retire(hurry: Promise<unknown>): Promise<Error[]> {
+    this.#retiring = true
+    const idle = new Promise<void>((resolve) => {
+      this.#idle = resolve
+      if (this.#active === 0) resolve()
+    })
+    await Promise.race([idle, hurry])
+    const errors: Error[] = []
+    await this.core.hooks.beforeRetire.promise().catch((error: Error) => errors.push(error))
+    return [...errors, ...(await this.#tearDown())]
+  }
+
+  takesUpgrades(): boolean {
+    return this.#fastify.server.listenerCount('upgrade') > 0
+  }
+
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#fastify.server.emit('upgrade', request, socket, head)
+  }
+
+  #apply(): void {
+    for (const { plugin, options } of this.configuration.plugins) {
+      try {
+        plugin.apply(this.core, options as never)
+      } catch (error) {
+        const text = error instanceof Error ? error.message : String(error)
+        throw Object.assign(new ApplyFailed(plugin.name, text), { cause: error })
+      }
+    }
+  }
+
+  async #buildFastify(): Promise<void> {
+    const { hooks } = this.core
+    const options = hooks.fastifyOptions.call(this.#fastifyOptions())
+    const { default: Fastify } = await import('fastify') // large: loaded while `prepare` is under way
+    this.#fastify = Fastify(options) as unknown as FastifyInstance
+    handleErrors(this.#fastify, hooks)
+    if (hooks.response.isUsed()) observeReplies(this.#fastify, hooks)
+    await hooks.server.promise(this.#fastify)
+    if (hooks.handle.isUsed()) answerUnrouted(this.#fastify, hooks)
+    await this.#fastify.ready()
+    if (!hooks.request.isUsed() && !hooks.finished.isUsed()) this.serve = this.#servePlain
+  }
+
+  /** Fastify never listens here: its handler is kept, and its server is only what plugins hang their listeners on. */
+  #fastifyOptions(): FastifyServerOptions {
+    const options = {
+      loggerInstance: this.#log,
+      disableRequestLogging: true,
+      childLoggerFactory: (logger: unknown) => logger,
+      return503OnClosing: false, // a retiring generation still answers what it took
+      serverFactory: (handler: Handler) => {
+        this.#route = handler
+        return createUnboundServer()
+      },
+    }
+    return options as unknown as FastifyServerOptions
+  }
+
+  readonly #onClose: (this: CountedResponse) => void
+
+  readonly #servePlain: Handler = (request, response) => {
+    this.#active++
+    response.on('close', this.#onClose)
+    if (this.#retiring) response.shouldKeepAlive = false
+    this.#route(request, response)
+  }
+
+  #serveObserved(request: IncomingMessage, response: CountedResponse): void {
+    const { hooks } = this.core
+    response.startedAt = performance.now()
+    if (hooks.finished.isUsed()) response.on('close', () => this.#finished(request, response))
+    try {
+      hooks.request.call(request, response)
+    } catch (error) {
+      hooks.failed.call(error as Error, request)
+      this.#log.error({ err: error }, 'request hook failed')
+      response.writeHead(500).end()
+    }
+    if (response.writableEnded) return
+    this.#servePlain(request, response)
+  }
+
+  #finished(request: IncomingMessage, response: CountedResponse): void {
+    const milliseconds = performance.now() - response.startedAt
+    this.core.hooks.finished.call(request, response, {
+      statusCode: response.statusCode,
+      bytes: response.bodyBytes,
+      milliseconds,
+      time: new Date(Date.now() - milliseconds),
+      completed: response.writableFinished,
+    })
+  }
+
+  async #tearDown(): Promise<Error[]> {
+    const errors = await this.core.undo()
+    await this.#fastify?.close().catch((error: Error) => errors.push(error))
+    return errors
+  }
+}
+
+/** One listener for all responses of a generation: `this` tells which. */
+function closeListener(closed: () => void): (this: CountedResponse) => void {
+  return function onClose() {
+    closed()
+    this.owner?.closed(this.writableFinished)
+  }
+}

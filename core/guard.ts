@@ -1,0 +1,52 @@
+import type { FullTap } from 'tapable'
+import { HookFailed } from './errors.ts'
+import type { HookName, Hooks } from './hooks.ts'
+
+/** Wraps every tap, so that an error says which plugin failed in which hook, with the true error as its `cause`. */
+export function guardHooks(hooks: Hooks): void {
+  for (const name of Object.keys(hooks) as HookName[]) {
+    hooks[name].intercept({ register: (tap) => guardTap(tap as FullTap, name) as never })
+  }
+}
+
+function guardTap(tap: FullTap, hook: HookName): FullTap {
+  return { ...tap, fn: GUARDS[tap.type](tap.fn as Fn, (error) => named(error, tap.name, hook)) }
+}
+
+type Fn = (...args: unknown[]) => unknown
+type Name = (error: unknown) => Error
+
+const GUARDS: Record<FullTap['type'], (fn: Fn, name: Name) => Fn> = {
+  sync: (fn, name) =>
+    function guarded(...args) {
+      try {
+        return fn(...args)
+      } catch (error) {
+        throw name(error)
+      }
+    },
+  promise: (fn, name) =>
+    async function guarded(...args) {
+      try {
+        return await fn(...args)
+      } catch (error) {
+        throw name(error)
+      }
+    },
+  async: (fn, name) =>
+    function guarded(...args) {
+      const done = args.pop() as Fn
+      const callback: Fn = (error, result) => done(error ? name(error) : null, result)
+      try {
+        return fn(...args, callback)
+      } catch (error) {
+        return callback(error)
+      }
+    },
+}
+
+function named(error: unknown, plugin: string, hook: HookName): Error {
+  if (error instanceof HookFailed) return error
+  const text = error instanceof Error ? error.message : String(error)
+  return Object.assign(new HookFailed(plugin, hook, text), { cause: error })
+}

@@ -1,0 +1,25 @@
+/** The whole public surface of wsgi-core. */
+export { type Address, formatAddress, parseBind } from './address.ts'
+export { FORMATS } from './config/formats.ts'
+export { type Configuration, loadConfiguration, type Sources } from './config/load.ts'
+export { type CoreOptions, type OptionSpec, optionTable, variableOf } from './config/schema.ts'
+export type { Core, Services } from './core.ts'
+export { errorPage } from './error-page.ts'
+export * as errors from './errors.ts'
+export { createHooks, type Environ, type Finished, type Hooks, type ResponseHead } from './hooks.ts'
+export type { CountedResponse } from './http/response.ts'
+export type { Door } from './http/server.ts'
+export type { ListenerSpec } from './listeners.ts'
+export { nearest } from './nearest.ts'
+export {
+  definePlugin,
+  type OptionDefinition,
+  type Options,
+  type Plugin,
+  type PluginFactory,
+  type PluginUse,
+  type Schema,
+} from './plugins.ts'
+export { builtInPlugins, resolvePlugin } from './resolve.ts'
+export { createServer, Server, type ServerOptions } from './server.ts'
+export { version } from './version.ts'

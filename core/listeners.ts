@@ -1,0 +1,152 @@
+import { once } from 'node:events'
+import { lstatSync, unlinkSync } from 'node:fs'
+import { type AddressInfo, connect, type ListenOptions, type Server as NetServer } from 'node:net'
+import { type Address, addressKey, formatAddress } from './address.ts'
+import { AddressInUse, CannotListen } from './errors.ts'
+import { createHttpServer, type Door } from './http/server.ts'
+
+/** How one bind address is to be served. Plugins change specs in the `listeners` hook. */
+export interface ListenerSpec {
+  readonly address: Address
+  /** For logs and `addresses`; `https` where a plugin has put TLS under it. */
+  scheme: 'http' | 'https'
+  /** Makes the server that speaks on this address; default: plain HTTP/1.1. */
+  createServer?: (door: Door) => NetServer
+}
+
+interface Listener {
+  readonly key: string
+  readonly spec: ListenerSpec
+  readonly server: NetServer
+}
+
+/** Listeners to serve with, of which some are new and some of the current ones are no longer wanted. */
+export interface ListenerChange {
+  readonly wanted: readonly Listener[]
+  readonly added: readonly Listener[]
+}
+
+/** The open listeners. They outlive generations: a reload keeps each whose address is still wanted. */
+export class Listeners {
+  readonly #door: Door
+  #open: readonly Listener[] = []
+
+  constructor(door: Door) {
+    this.#door = door
+  }
+
+  /** Where the server can be reached, with the true port where 0 was asked for. */
+  get addresses(): string[] {
+    return this.#open.map(({ spec, server }) => formatAddress(actual(spec, server), spec.scheme))
+  }
+
+  /** Opens what is not open yet; leaves the rest alone. Where one fails, those opened before it are closed again. */
+  async open(specs: readonly ListenerSpec[], backlog: number): Promise<ListenerChange> {
+    const wanted: Listener[] = []
+    const added: Listener[] = []
+    try {
+      for (const spec of specs) {
+        const key = `${spec.scheme} ${addressKey(spec.address)}`
+        const kept = this.#open.find((listener) => listener.key === key)
+        const listener = kept ?? { key, spec, server: await listen(spec, this.#door, backlog) }
+        if (!kept) added.push(listener)
+        wanted.push(listener)
+      }
+    } catch (error) {
+      await this.discard({ wanted: [], added })
+      throw error
+    }
+    return { wanted, added }
+  }
+
+  /** The change is final: what is no longer wanted stops accepting. */
+  commit(change: ListenerChange): void {
+    const dropped = this.#open.filter((listener) => !change.wanted.includes(listener))
+    this.#open = change.wanted
+    for (const { server } of dropped) server.close()
+  }
+
+  /** Closes what `open` had added. */
+  async discard(change: ListenerChange): Promise<void> {
+    await Promise.all(change.added.map(({ server }) => closed(server)))
+  }
+
+  /** Accepts nothing more; resolves when the last connection is gone. Idle ones are closed at once. */
+  async close(): Promise<void> {
+    const open = this.#open
+    await Promise.all(open.map(({ server }) => closed(server)))
+    this.#open = []
+  }
+
+  closeIdleConnections(): void {
+    for (const { server } of this.#open) (server as Closable).closeIdleConnections?.()
+  }
+
+  closeAllConnections(): void {
+    for (const { server } of this.#open) (server as Closable).closeAllConnections?.()
+  }
+
+  /** A new generation may or may not take upgrades. */
+  refresh(): void {
+    for (const { server } of this.#open) server.emit('refresh')
+  }
+}
+
+type Closable = NetServer & { closeIdleConnections?(): void; closeAllConnections?(): void }
+
+const closed = (server: NetServer) => new Promise<void>((resolve) => server.close(() => resolve()))
+
+async function listen(spec: ListenerSpec, door: Door, backlog: number): Promise<NetServer> {
+  const server = (spec.createServer ?? createHttpServer)(door)
+  if (spec.address.kind === 'unix') await removeStaleSocket(spec.address.path)
+  try {
+    server.listen({ ...listenOptions(spec.address), backlog })
+    await once(server, 'listening')
+  } catch (error) {
+    throw listenError(error as NodeJS.ErrnoException, formatAddress(spec.address, spec.scheme))
+  }
+  return server
+}
+
+function listenOptions(address: Address): ListenOptions {
+  if (address.kind === 'unix') return { path: address.path }
+  if (address.kind === 'fd') return { fd: address.fd } as ListenOptions
+  return { host: address.host, port: address.port }
+}
+
+function listenError(error: NodeJS.ErrnoException, address: string): Error {
+  const coded =
+    error.code === 'EADDRINUSE'
+      ? new AddressInUse(address)
+      : new CannotListen(address, error.message)
+  return Object.assign(coded, { cause: error })
+}
+
+/** A socket file that nobody answers at is what a crashed server left: gunicorn removes it too. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  if (!stat) return
+  if (!stat.isSocket()) throw new CannotListen(`unix:${path}`, 'the file exists and is no socket')
+  if (await answers(path)) throw new AddressInUse(`unix:${path}`)
+  unlinkSync(path)
+}
+
+async function answers(path: string): Promise<boolean> {
+  const socket = connect(path)
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false // refused: no process listens
+  } finally {
+    socket.destroy()
+  }
+}
+
+function actual(spec: ListenerSpec, server: NetServer): Address {
+  const bound = server.address() as AddressInfo | string | null
+  if (spec.address.kind === 'unix' || bound === null) return spec.address
+  if (typeof bound === 'string') return { kind: 'unix', path: bound }
+  const host = spec.address.kind === 'tcp' ? spec.address.host : bound.address
+  return { kind: 'tcp', host, port: bound.port }
+}

@@ -1,0 +1,246 @@
+import { resolve } from 'node:path'
+import type { Logger } from 'pino'
+import { createAccessLog } from './access-log.ts'
+import { type Configuration, loadConfiguration, type Sources } from './config/load.ts'
+import type { CoreOptions } from './config/schema.ts'
+import { BadState, Sealed } from './errors.ts'
+import { Generation } from './generation.ts'
+import type { Door } from './http/server.ts'
+import { type ListenerSpec, Listeners } from './listeners.ts'
+import { createLog } from './log.ts'
+import type { Plugin, PluginUse } from './plugins.ts'
+import { version } from './version.ts'
+
+type Log = ReturnType<typeof createLog>
+type State = 'new' | 'starting' | 'serving' | 'stopping' | 'stopped'
+
+/** Options of createServer: the core's own, a section for each plugin by name, and where else to look. */
+export interface ServerOptions extends Partial<CoreOptions> {
+  /** Config file that these options are laid over; default none. */
+  readonly config?: string | null
+  readonly [section: string]: unknown
+}
+
+/**
+ * Makes a server; nothing is opened or started before `listen`.
+ * @example createServer({ bind: ['127.0.0.1:8000'] }).use(workers({ count: 4 })).use(wsgi({ app: 'hello:app' })).listen()
+ */
+export function createServer({ config = null, ...values }: ServerOptions = {}): Server {
+  return new Server({ cwd: process.cwd(), env: {}, file: config, values })
+}
+
+/** A server: its listeners and the generation that serves. Touches neither signals nor the process's exit. */
+export class Server {
+  readonly #sources: Sources
+  readonly #uses: PluginUse[]
+  readonly #listeners: Listeners
+  #state: State = 'new'
+  #current: Generation | undefined
+  #building: Generation | undefined
+  #generations = 0
+  #log: Log | undefined
+  #accessLog: ReturnType<typeof createAccessLog> | undefined
+  #starting: Promise<unknown> = Promise.resolve()
+  #reloading: Promise<void> = Promise.resolve()
+  #closing: Promise<void> | undefined
+  #hurry!: () => void
+  readonly #hurried = new Promise<void>((resolve) => {
+    this.#hurry = resolve
+  })
+
+  constructor(sources: Sources) {
+    this.#sources = sources
+    this.#uses = [...(sources.uses ?? [])]
+    this.#listeners = new Listeners(this.#door())
+  }
+
+  /** Adds a plugin, before `listen`. Order does not matter; dependencies do. */
+  use(plugin: Plugin | PluginUse): this {
+    const use = 'plugin' in plugin ? plugin : { plugin, options: {} }
+    if (this.#state !== 'new') throw new Sealed(use.plugin.name)
+    this.#uses.push(use)
+    return this
+  }
+
+  /** Where the server can be reached, for example `http://127.0.0.1:8000`. */
+  get addresses(): string[] {
+    return this.#listeners.addresses
+  }
+
+  /** The configuration of the generation that serves. */
+  get configuration(): Configuration | undefined {
+    return this.#current?.configuration
+  }
+
+  /** The server's error log, once `listen` or `check` has read the configuration. */
+  get log(): Logger | undefined {
+    return this.#log?.logger
+  }
+
+  /** Reads the configuration, brings it to life and opens the listeners. A failure undoes what was done. */
+  async listen(): Promise<this> {
+    this.#enter('new', 'starting', 'listen')
+    try {
+      this.#starting = this.#configure().then((configuration) => this.#start(configuration))
+      await this.#starting
+      if (this.#state === 'starting') this.#state = 'serving'
+      return this
+    } catch (error) {
+      await this.close({ quick: true })
+      throw error
+    }
+  }
+
+  /** Brings the configuration to life without opening anything, and stops again: `--check-config`. */
+  async check(): Promise<void> {
+    this.#enter('new', 'starting', 'check')
+    try {
+      const generation = await this.#build(await this.#configure())
+      await generation.retire(Promise.resolve())
+    } finally {
+      await this.#stopped()
+    }
+  }
+
+  /**
+   * Reads the configuration again and builds a new generation beside the one that serves; swaps when it is ready;
+   * drains the old one. Where the new one fails the old one goes on, and the promise rejects. Calls queue up.
+   */
+  reload(): Promise<void> {
+    const next = this.#reloading.catch(() => {}).then(() => this.#reload())
+    this.#reloading = next
+    return next
+  }
+
+  /** Stops: accepts nothing more, lets requests finish within `gracefulTimeout` (`quick`: not at all), undoes. */
+  close({ quick = false } = {}): Promise<void> {
+    if (quick) this.#hurry()
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** Opens the log files anew, after a rotation. */
+  reopenLogs(): void {
+    this.#log?.reopen()
+    this.#accessLog?.reopen()
+  }
+
+  async #configure(): Promise<Configuration> {
+    const configuration = await loadConfiguration({ ...this.#sources, uses: this.#uses })
+    this.#openLogs(configuration)
+    return configuration
+  }
+
+  #openLogs({ core, cwd }: Configuration): void {
+    const path = (file: string) => (file === '-' ? file : resolve(cwd, file))
+    if (this.#log) return this.#log.setLevel(core.logLevel)
+    this.#log = createLog({ level: core.logLevel, file: path(core.errorLogfile) })
+    this.#log.logger.info(`Starting wsgi-core ${version}`)
+    if (core.accessLogfile === null) return
+    const { logger } = this.#log
+    this.#accessLog = createAccessLog({
+      file: path(core.accessLogfile),
+      format: core.accessLogformat,
+      onError: (err) => logger.error({ err }, 'the access log cannot be written'),
+    })
+  }
+
+  async #start(configuration: Configuration): Promise<void> {
+    const generation = await this.#build(configuration, async (built, specs) => {
+      const change = await this.#listeners.open(specs, configuration.core.backlog)
+      this.#current = built
+      this.#listeners.commit(change)
+      this.#listeners.refresh()
+    })
+    if (generation.core.generation === 1) this.#announce()
+    await generation.core.hooks.afterListen.promise(this.addresses)
+  }
+
+  /** The lines that people grep, as gunicorn writes them. */
+  #announce(): void {
+    for (const address of this.addresses) {
+      this.#log?.logger.info(`Listening at: ${address} (${process.pid})`)
+    }
+  }
+
+  async #build(
+    configuration: Configuration,
+    ready?: (built: Generation, specs: ListenerSpec[]) => Promise<void>,
+  ): Promise<Generation> {
+    const { logger } = this.#log as Log
+    const generation = new Generation(configuration, ++this.#generations, logger)
+    this.#building = generation
+    if (this.#accessLog) generation.writeAccessLog(this.#accessLog)
+    try {
+      const specs = await generation.build()
+      await ready?.(generation, specs)
+      return generation
+    } catch (error) {
+      this.#report(await generation.abandon())
+      throw error
+    } finally {
+      this.#building = undefined
+    }
+  }
+
+  async #reload(): Promise<void> {
+    if (this.#state !== 'serving') throw new BadState('reload', this.#state)
+    const old = this.#current as Generation
+    try {
+      await this.#start(await this.#configure())
+    } finally {
+      const grace = old.configuration.core.gracefulTimeout
+      if (this.#current !== old) this.#report(await old.retire(this.#patience(grace)))
+    }
+  }
+
+  async #close(): Promise<void> {
+    if (this.#state === 'new' || this.#state === 'stopped') return this.#stopped()
+    this.#state = 'stopping'
+    this.#building?.abort()
+    await Promise.allSettled([this.#starting, this.#reloading])
+    const patience = this.#patience(this.#current?.configuration.core.gracefulTimeout ?? 0)
+    const closed = this.#listeners.close()
+    this.#listeners.closeIdleConnections()
+    this.#report((await this.#current?.retire(patience)) ?? [])
+    this.#listeners.closeAllConnections()
+    await closed
+    await this.#stopped()
+  }
+
+  /** Resolves when waiting has been long enough: after `seconds`, or when somebody is in a hurry. */
+  #patience(seconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, seconds * 1000)
+      timer.unref()
+      this.#hurried.then(resolve)
+    })
+  }
+
+  async #stopped(): Promise<void> {
+    this.#state = 'stopped'
+    await this.#accessLog?.close()
+    await this.#log?.close()
+  }
+
+  #report(errors: readonly Error[]): void {
+    for (const err of errors) this.#log?.logger.error({ err }, 'clean-up failed')
+  }
+
+  #enter(from: State, to: State, what: string): void {
+    if (this.#state !== from) throw new BadState(what, this.#state)
+    this.#state = to
+  }
+
+  #door(): Door {
+    const current = () => this.#current as Generation
+    return {
+      serve: (request, response) => current().serve(request, response),
+      takesUpgrades: () => this.#current?.takesUpgrades() ?? false,
+      upgrade: (request, socket, head) => current().upgrade(request, socket, head),
+      get keepAlive() {
+        return current()?.core.options.keepAlive * 1000
+      },
+    }
+  }
+}

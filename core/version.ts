@@ -1,0 +1,12 @@
+import { existsSync, readFileSync } from 'node:fs'
+
+/** wsgi-core's version, from its package.json: one folder up from the sources, two from the compiled files. */
+export const version: string = readVersion()
+
+function readVersion(): string {
+  const files = ['../package.json', '../../package.json'].map(
+    (path) => new URL(path, import.meta.url),
+  )
+  const file = files.find((url) => existsSync(url)) as URL
+  return JSON.parse(readFileSync(file, 'utf8')).version
+}

@@ -1,0 +1,78 @@
+import { constants, openSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { FAILED, FRAME, FRAME_HEADER } from './frames.ts'
+import type { Job } from './job.ts'
+
+const READ_SIZE = 65_536
+
+/** Gives the job that a frame belongs to and takes it off the books; undefined for one that is over already. */
+export interface Ledger {
+  settle(id: number): Job | undefined
+  marked(id: number): void
+}
+
+/**
+ * The FIFO over which small whole answers come, from all workers at once: one read takes what many of them wrote.
+ * It is open for writing too, so that it never ends.
+ */
+export class Answers {
+  readonly #ledger: Ledger
+  readonly #socket: Socket
+  #rest: Buffer | undefined
+
+  constructor(path: string, ledger: Ledger) {
+    this.#ledger = ledger
+    const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK)
+    const buffer = Buffer.allocUnsafeSlow(READ_SIZE)
+    const callback = (length: number, chunk: Uint8Array) => {
+      this.#read(chunk as Buffer, length)
+      return true
+    }
+    this.#socket = new Socket({
+      fd,
+      readable: true,
+      writable: false,
+      onread: { buffer, callback },
+    } as ConstructorParameters<typeof Socket>[0])
+    this.#socket.resume()
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+
+  #read(chunk: Buffer, length: number): void {
+    let bytes = chunk
+    let end = length
+    if (this.#rest) {
+      bytes = Buffer.concat([this.#rest, chunk.subarray(0, length)])
+      end = bytes.length
+      this.#rest = undefined
+    }
+    const used = this.#frames(bytes, end)
+    if (used < end) this.#rest = Buffer.from(bytes.subarray(used, end)) // a frame cut by the read
+  }
+
+  #frames(bytes: Buffer, end: number): number {
+    let at = 0
+    while (at + FRAME_HEADER <= end) {
+      const next = at + FRAME_HEADER + bytes.readUInt32LE(at)
+      if (next > end) break
+      this.#frame(bytes, at, next)
+      at = next
+    }
+    return at
+  }
+
+  #frame(bytes: Buffer, at: number, next: number): void {
+    const id = bytes.readUInt32LE(at + 4)
+    const type = bytes[at + 8]
+    if (type === FRAME.mark) return this.#ledger.marked(id)
+    if (type !== FRAME.response) return
+    const job = this.#ledger.settle(id)
+    if (!job) return
+    const body = at + FRAME_HEADER + bytes.readUInt32LE(at + 12)
+    const head = bytes.toString('latin1', at + FRAME_HEADER, body)
+    job.whole(head, bytes, body, next, ((bytes[at + 9] as number) & FAILED) !== 0)
+  }
+}

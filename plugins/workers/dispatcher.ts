@@ -1,0 +1,193 @@
+import { createServer, type Server } from 'node:net'
+import { Answers } from './answers.ts'
+import type { Failure, Job } from './job.ts'
+import { WorkerLink } from './link.ts'
+import { MAX_DEPTH, Queue } from './queue.ts'
+import type { RuntimeDirectory } from './runtime-directory.ts'
+import { Scoreboard } from './scoreboard.ts'
+import { KIND } from './slot.ts'
+
+const FRONT = 0
+/** Slots beyond those that workers execute: one that waits for each reader, and what one write batches. */
+const BATCH = 16
+/** How long a slot may be taken and not yet on the scoreboard before it counts as lost, in milliseconds. */
+const LOST_AFTER = 250
+
+export interface DispatcherOptions {
+  /** The most requests that may wait for a worker. */
+  readonly limit: number
+  /** Scoreboard entries, one for each worker thread there can be. */
+  readonly entries: number
+}
+
+/**
+ * The way of requests to workers and of answers back. Only what workers will take soon stands in the pipe; the rest
+ * waits here, where it can be dropped when its client leaves, counted and refused.
+ */
+export class Dispatcher {
+  readonly #queue: Queue
+  readonly #answers: Answers
+  readonly #scoreboard: Scoreboard
+  readonly #server: Server
+  readonly #links = new Set<WorkerLink>()
+  readonly #limit: number
+  #waiting: (Job | undefined)[] = []
+  #next = 0
+  #readers = 0
+  #depth = BATCH
+  #marks = new Map<number, () => void>()
+  #lastMark = 0
+  #closed = false
+
+  constructor(directory: RuntimeDirectory, { limit, entries }: DispatcherOptions) {
+    this.#limit = limit
+    this.#queue = new Queue(directory.path, FRONT)
+    this.#answers = new Answers(directory.file(`answers-${FRONT}`), {
+      settle: (id) => this.#settle(id),
+      marked: (id) => this.#marked(id),
+    })
+    this.#scoreboard = new Scoreboard(directory.file('scoreboard'), entries, FRONT)
+    this.#server = createServer((socket) => {
+      const jobs = {
+        find: (id: number) => this.#queue.find(id),
+        settle: (id: number) => this.#settle(id),
+      }
+      const link = new WorkerLink(socket, jobs)
+      this.#links.add(link)
+      socket.on('close', () => this.#links.delete(link))
+    })
+    this.#server.listen(directory.file(`front-${FRONT}.sock`))
+  }
+
+  get scoreboard(): Scoreboard {
+    return this.#scoreboard
+  }
+
+  /** Requests that wait here; those in the pipe not counted. */
+  get waiting(): number {
+    return this.#waiting.length - this.#next
+  }
+
+  get underWay(): number {
+    return this.#queue.depth
+  }
+
+  /** How many worker threads read the pipe. */
+  set readers(count: number) {
+    this.#readers = count
+    this.#depth = Math.min(count * 2 + BATCH, MAX_DEPTH)
+    this.#fill()
+  }
+
+  get readers(): number {
+    return this.#readers
+  }
+
+  /** Hands a job to whichever worker is idle first. */
+  dispatch(job: Job): void {
+    if (this.#closed) job.fail('stopping')
+    else if (this.#queue.depth < this.#depth && this.waiting === 0) this.#queue.push(job)
+    else if (this.waiting >= this.#limit) job.fail('overloaded')
+    else this.#waiting.push(job)
+  }
+
+  /** The client has left: a waiting job is dropped, the worker of one under way is told. */
+  cancel(job: Job): void {
+    if (job.id === 0) {
+      const at = this.#waiting.indexOf(job, this.#next)
+      if (at >= 0) this.#waiting.splice(at, 1)
+      return
+    }
+    const found = this.#executing().find(({ id }) => id === job.id)
+    if (found) this.#scoreboard.markGone(found.entry, job.id)
+  }
+
+  /** Takes the job that a scoreboard entry names off the books and fails it. @returns whether there was one. */
+  fail(id: number, failure: Failure): boolean {
+    const job = this.#settle(id)
+    job?.fail(failure)
+    return job !== undefined
+  }
+
+  /** After a worker's death: what it took from the pipe and had not begun would be waited for in vain. */
+  searchLost(): void {
+    const suspects = [...this.#queue.underWay()]
+    this.#mark(() => this.#reviewLost(suspects))
+  }
+
+  /** Writes `count` slots of a control kind. */
+  control(kind: number, count: number): void {
+    this.#queue.control(kind, count)
+  }
+
+  /** One `wake` slot for each reader; `taken` is called when they have been read. */
+  wakeAll(taken: () => void): void {
+    this.#queue.control(KIND.wake, this.#readers)
+    this.#mark(taken)
+  }
+
+  /** Fails everything that waits or is under way, and closes all ends. */
+  close(): void {
+    this.#closed = true
+    for (const job of this.#waiting.splice(0).slice(this.#next)) job?.fail('stopping')
+    this.#next = 0
+    for (const id of [...this.#queue.underWay()]) this.fail(id, 'stopping')
+    for (const link of this.#links) link.close()
+    this.#server.close()
+    this.#answers.close()
+    this.#queue.close()
+    this.#scoreboard.close()
+  }
+
+  #executing() {
+    return this.#scoreboard.executing(Number.MAX_SAFE_INTEGER)
+  }
+
+  #settle(id: number): Job | undefined {
+    const job = this.#queue.settle(id)
+    if (this.#waiting.length > 0) this.#fill()
+    return job
+  }
+
+  #fill(): void {
+    while (this.#next < this.#waiting.length && this.#queue.depth < this.#depth) {
+      const job = this.#waiting[this.#next] as Job
+      this.#waiting[this.#next++] = undefined
+      this.#queue.push(job)
+    }
+    if (this.#next === this.#waiting.length || this.#next > 1024) {
+      this.#waiting.splice(0, this.#next)
+      this.#next = 0
+    }
+  }
+
+  /** `taken` is called when all slots written so far have been taken by some worker. */
+  #mark(taken: () => void): void {
+    this.#lastMark++
+    this.#marks.set(this.#lastMark, taken)
+    this.#queue.control(KIND.mark, 1, this.#lastMark)
+  }
+
+  #marked(mark: number): void {
+    const taken = this.#marks.get(mark)
+    this.#marks.delete(mark)
+    taken?.()
+  }
+
+  /** Slots that were taken and show on no scoreboard entry, now or a moment later, went with the dead. */
+  #reviewLost(suspects: readonly number[]): void {
+    const seen = new Set(this.#executing().map(({ id }) => id))
+    const timer = setTimeout(() => {
+      if (this.#closed) return
+      for (const { id } of this.#executing()) seen.add(id)
+      for (const id of suspects) if (!seen.has(id)) this.#again(id)
+    }, LOST_AFTER)
+    timer.unref()
+  }
+
+  /** The app never saw this request, so it can safely be given to another worker. */
+  #again(id: number): void {
+    const job = this.#settle(id)
+    if (job) this.dispatch(job)
+  }
+}

@@ -1,0 +1,87 @@
+import { availableParallelism } from 'node:os'
+import { definePlugin } from '../../core/index.ts'
+import { type PoolOptions, WorkerPool } from './pool.ts'
+import type { Runtime } from './spawner.ts'
+
+export type { Body, Failure, HandedFile, Job, Source } from './job.ts'
+export type { WorkerPool } from './pool.ts'
+export type { Runtime } from './spawner.ts'
+
+const name = 'workers'
+
+/** What the plugin offers to those that know a language. */
+export interface Workers {
+  /** Makes a pool of workers for this runtime with the configured numbers; nothing runs before its `launch`. */
+  createPool(runtime: Runtime): WorkerPool
+}
+
+declare module '../../core/index.ts' {
+  interface Services {
+    workers: Workers
+  }
+}
+
+/** The worker pool: processes behind one queue, watched over and replaced. Knows no language. */
+export default definePlugin({
+  name,
+  config: {
+    count: {
+      doc: "Worker processes; 'auto' for one per processor core.",
+      format: 'count',
+      default: 1 as number | 'auto',
+      arg: 'workers',
+      short: 'w',
+      envAliases: { WEB_CONCURRENCY: (count: string) => count },
+    },
+    threads: {
+      doc: 'Threads of each worker, each of which executes one request at a time.',
+      format: 'positive',
+      default: 1,
+      arg: 'threads',
+    },
+    timeout: {
+      doc: 'Seconds that a request may take before its worker is ended; 0: no limit.',
+      format: 'seconds',
+      default: 30,
+      arg: 'timeout',
+      short: 't',
+    },
+    maxRequests: {
+      doc: 'Requests after which a worker is replaced; 0: never.',
+      format: 'natural',
+      default: 0,
+      arg: 'max-requests',
+    },
+    maxRequestsJitter: {
+      doc: 'Random number up to which is added to max-requests, so that workers are not replaced all at once.',
+      format: 'natural',
+      default: 0,
+      arg: 'max-requests-jitter',
+    },
+    preload: {
+      doc: 'Load the application once, before the workers are forked: quicker starts, shared memory.',
+      format: 'flag',
+      default: false,
+      arg: 'preload',
+    },
+    queueLimit: {
+      doc: 'Requests that may wait for a worker; past it the answer is 503.',
+      format: 'natural',
+      default: 2048,
+      arg: 'queue-limit',
+    },
+  },
+  apply(core, options) {
+    const count = options.count === 'auto' ? availableParallelism() : options.count
+    const { gracefulTimeout } = core.options
+    const settings: PoolOptions = {
+      ...options,
+      count,
+      gracefulTimeout,
+      generation: core.generation,
+    }
+    core.provide(name, {
+      createPool: (runtime) => new WorkerPool(settings, runtime, core.logger(name)),
+    })
+  },
+})

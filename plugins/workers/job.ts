@@ -1,0 +1,63 @@
+/** A request's body on its way to a worker. Large ones lie in a file of the runtime directory. */
+export type Body =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'memory'; readonly bytes: Buffer }
+  | { readonly kind: 'file'; readonly path: string; readonly length: number }
+  | { readonly kind: 'onDemand'; readonly length: number | undefined }
+
+/** Why a request got no answer from a worker. */
+export type Failure =
+  /** The queue is full. */
+  | 'overloaded'
+  /** The worker died while it executed the request. */
+  | 'died'
+  /** The worker took longer than `timeout`. */
+  | 'timeout'
+  /** The server stops. */
+  | 'stopping'
+
+/** A file that a worker hands over, open in that process. */
+export interface HandedFile {
+  readonly pid: number
+  readonly descriptor: number
+  readonly offset: number
+  readonly length: number
+}
+
+/**
+ * One request for a worker, and the receiver of its answer. What comes is either one `whole`, or a `head`, then
+ * `data` and an `end` (or a `file`); or, at any moment, an `abort` or a `fail`, after which nothing follows.
+ */
+export interface Job {
+  /** `KEY\0VALUE\0…`, latin-1. */
+  readonly environ: string
+  readonly body: Body
+  /** `performance.now()` when the head was read. */
+  readonly headTime: number
+  readonly bodyMicroseconds: number
+  /** Set by the pool while the job is dispatched; 0 else. */
+  id: number
+  /** A whole answer: `bytes[start..end)` is the body, valid during the call only. `failed`: make the error page. */
+  whole(head: string, bytes: Buffer, start: number, end: number, failed: boolean): void
+  head(head: string): void
+  /** @returns false to be spared more until `source.resume()`. */
+  data(bytes: Buffer, source: Source): boolean
+  end(): void
+  /** Until `uncork`, what comes is gathered and leaves at once. */
+  cork(): void
+  uncork(): void
+  information(head: string): void
+  /** A file to send as the rest of the answer. @returns whether it could be opened. */
+  file(file: HandedFile): Promise<boolean>
+  /** The next body bytes, at most `max`, for a body on demand. `last` with the last ones. */
+  pull(max: number): Promise<{ bytes: Buffer; last: boolean; gone: boolean }>
+  /** The app failed after its head. */
+  abort(): void
+  fail(failure: Failure): void
+}
+
+/** The connection that an answer comes over. */
+export interface Source {
+  pause(): void
+  resume(): void
+}

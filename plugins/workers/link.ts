@@ -1,0 +1,153 @@
+import type { Socket } from 'node:net'
+import {
+  BODY_GONE,
+  BODY_LAST,
+  encodeFrame,
+  FAILED,
+  FRAME,
+  FRAME_HEADER,
+  TAKEN_REFUSED,
+} from './frames.ts'
+import type { HandedFile, Job, Source } from './job.ts'
+
+/** What a link needs to know of the jobs under way. */
+export interface Jobs {
+  find(id: number): Job | undefined
+  settle(id: number): Job | undefined
+}
+
+/** The largest head or control payload that is gathered before it is read. DATA passes through in pieces. */
+const GATHER_LIMIT = 1_048_576
+
+/** The socket of one worker thread: big and streamed answers, files, bodies on demand. */
+export class WorkerLink implements Source {
+  readonly #socket: Socket
+  readonly #jobs: Jobs
+  #rest: Buffer = Buffer.alloc(0)
+  /** Bytes of the current DATA (or RESPONSE body) that are still to come, and whom they belong to. */
+  #streaming = 0
+  #job: Job | undefined
+  #endsAnswer = false
+
+  constructor(socket: Socket, jobs: Jobs) {
+    this.#socket = socket
+    this.#jobs = jobs
+    socket.on('data', (chunk: Buffer) => this.#read(chunk))
+    socket.on('error', () => {}) // its worker is gone: the supervisor hears of it from the spawner
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+
+  #read(chunk: Buffer): void {
+    let bytes = this.#rest.length > 0 ? Buffer.concat([this.#rest, chunk]) : chunk
+    let corked: Job | undefined
+    while (bytes.length > 0) {
+      const used = this.#streaming > 0 ? this.#pass(bytes) : this.#frame(bytes)
+      if (used === 0) break
+      bytes = bytes.subarray(used)
+      if (corked || !this.#job || bytes.length === 0) continue
+      corked = this.#job // several pieces came at once: they leave at once
+      corked.cork()
+    }
+    corked?.uncork()
+    this.#rest = bytes
+  }
+
+  /** Passes body bytes on as they come. */
+  #pass(bytes: Buffer): number {
+    const piece = bytes.length > this.#streaming ? bytes.subarray(0, this.#streaming) : bytes
+    this.#streaming -= piece.length
+    if (this.#job?.data(piece, this) === false) this.pause()
+    if (this.#streaming === 0 && this.#endsAnswer) this.#job?.end()
+    return piece.length
+  }
+
+  /** @returns the bytes used; 0 where the frame is not complete yet. */
+  #frame(bytes: Buffer): number {
+    if (bytes.length < FRAME_HEADER) return 0
+    const length = bytes.readUInt32LE(0)
+    const id = bytes.readUInt32LE(4)
+    const type = bytes[8] as number
+    const headLength = bytes.readUInt32LE(12)
+    const gathered = type === FRAME.data ? 0 : type <= FRAME.head ? headLength : length
+    if (gathered > GATHER_LIMIT) return this.#refuse()
+    const start = FRAME_HEADER + gathered
+    if (bytes.length < start) return 0
+    if (type === FRAME.data) this.#stream(this.#jobs.find(id), length, false)
+    else if (type === FRAME.head) this.#head(this.#jobs.find(id), bytes, start, length)
+    else if (type === FRAME.response) this.#response(id, bytes, start, length)
+    else this.#control(type, id, bytes.subarray(FRAME_HEADER, start))
+    return start
+  }
+
+  #refuse(): number {
+    this.close()
+    return 0
+  }
+
+  #stream(job: Job | undefined, length: number, endsAnswer: boolean): void {
+    this.#job = job
+    this.#streaming = length
+    this.#endsAnswer = endsAnswer
+    if (length === 0 && endsAnswer) job?.end()
+  }
+
+  #head(job: Job | undefined, bytes: Buffer, start: number, length: number): void {
+    job?.head(bytes.toString('latin1', FRAME_HEADER, start))
+    this.#stream(job, length - (start - FRAME_HEADER), false)
+  }
+
+  /** A whole answer that did not fit into the FIFO; sent on while it still comes in. */
+  #response(id: number, bytes: Buffer, start: number, length: number): void {
+    const job = this.#jobs.settle(id)
+    const failed = ((bytes[9] as number) & FAILED) !== 0
+    const end = FRAME_HEADER + length
+    if (failed || bytes.length >= end) {
+      const bodyEnd = Math.min(bytes.length, end)
+      job?.whole(bytes.toString('latin1', FRAME_HEADER, start), bytes, start, bodyEnd, failed)
+      this.#stream(undefined, end - start, false) // passed over
+      return
+    }
+    job?.head(bytes.toString('latin1', FRAME_HEADER, start))
+    this.#stream(job, end - start, true)
+  }
+
+  #control(type: number, id: number, payload: Buffer): void {
+    if (type === FRAME.end) this.#jobs.settle(id)?.end()
+    else if (type === FRAME.abort) this.#jobs.settle(id)?.abort()
+    else if (type === FRAME.information)
+      this.#jobs.find(id)?.information(payload.toString('latin1'))
+    else if (type === FRAME.file) void this.#file(id, payload)
+    else if (type === FRAME.pull) void this.#pull(id, payload.readUInt32LE(0))
+  }
+
+  async #file(id: number, payload: Buffer): Promise<void> {
+    const file: HandedFile = {
+      pid: payload.readUInt32LE(0),
+      descriptor: payload.readUInt32LE(4),
+      offset: Number(payload.readBigUInt64LE(8)),
+      length: Number(payload.readBigUInt64LE(16)),
+    }
+    const job = this.#jobs.find(id)
+    const taken = job === undefined || (await job.file(file))
+    if (taken) this.#jobs.settle(id)
+    this.#socket.write(encodeFrame(FRAME.taken, id, taken ? 0 : TAKEN_REFUSED))
+  }
+
+  async #pull(id: number, max: number): Promise<void> {
+    const job = this.#jobs.find(id)
+    const answer = (await job?.pull(max)) ?? { bytes: undefined, last: true, gone: true }
+    const flags = (answer.last ? BODY_LAST : 0) | (answer.gone ? BODY_GONE : 0)
+    this.#socket.write(encodeFrame(FRAME.body, id, flags, answer.bytes))
+  }
+}

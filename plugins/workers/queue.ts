@@ -1,0 +1,211 @@
+import { closeSync, constants, openSync, renameSync, unlink, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Job } from './job.ts'
+import {
+  BLOCK_SIZE,
+  BODY,
+  ENVIRON_IN_BLOCK,
+  KIND,
+  SLOT_HEADER,
+  SLOT_ROOM,
+  SLOT_SIZE,
+  writeSlotHeader,
+} from './slot.ts'
+
+/** The most slots under way at a time; the pipe has room for as many (1 MiB), so no write ever waits. */
+export const MAX_DEPTH = 192
+/** Slots for control, besides: stop, wake, mark. */
+const SPARE = 48
+/** Milliseconds until a full pipe is tried again. */
+const RETRY_AFTER = 1
+const INDEX_BITS = 8
+const INDEX_MASK = 0xff
+const LAST_TURN = 0xff_ffff
+const CONTROL = {
+  flags: 0,
+  body: BODY.none,
+  environLength: 0,
+  block: 0,
+  bodyLength: 0,
+  headTime: 0,
+  bodyMicroseconds: 0,
+}
+
+/**
+ * The writing end of the pipe that all workers read. Slots are gathered during one turn of the event loop and go out
+ * in one system call at its end.
+ */
+export class Queue {
+  readonly #front: number
+  readonly #directory: string
+  readonly #fd: number
+  readonly #bodies: number
+  readonly #stage = Buffer.alloc((2 * MAX_DEPTH + SPARE) * SLOT_SIZE)
+  #staged = 0
+  #scheduled = false
+  /** Job by index; the low bits of a request's id are its index, the others tell apart who had it in turn. */
+  readonly #jobs: (Job | undefined)[] = new Array(MAX_DEPTH).fill(undefined)
+  readonly #free = Array.from({ length: MAX_DEPTH }, (_, index) => MAX_DEPTH - 1 - index)
+  readonly #turns = new Uint32Array(MAX_DEPTH)
+
+  constructor(directory: string, front: number) {
+    this.#directory = directory
+    this.#front = front
+    this.#fd = openSync(join(directory, 'queue'), constants.O_RDWR | constants.O_NONBLOCK)
+    this.#bodies = openSync(join(directory, 'bodies'), 'wx', 0o600)
+  }
+
+  /** Jobs that are dispatched and not settled. */
+  get depth(): number {
+    return MAX_DEPTH - this.#free.length
+  }
+
+  /** Ids of the jobs under way. */
+  *underWay(): Iterable<number> {
+    for (const job of this.#jobs) if (job) yield job.id
+  }
+
+  /** Puts a job into the pipe. There must be room: `depth` below MAX_DEPTH. */
+  push(job: Job): void {
+    const index = this.#free.pop() as number
+    const turn = ((this.#turns[index] as number) % LAST_TURN) + 1 // never 0, so no id is
+    this.#turns[index] = turn
+    job.id = ((turn << INDEX_BITS) | index) >>> 0
+    this.#jobs[index] = job
+    this.#encode(job, index)
+    this.#schedule()
+  }
+
+  find(id: number): Job | undefined {
+    const job = this.#jobs[id & INDEX_MASK]
+    return job?.id === id ? job : undefined
+  }
+
+  /** Takes a job off the books: its answer is here, or nobody will give one. */
+  settle(id: number): Job | undefined {
+    const job = this.find(id)
+    if (!job) return undefined
+    const index = id & INDEX_MASK
+    this.#jobs[index] = undefined
+    this.#free.push(index)
+    if (job.body.kind === 'file') this.#removeFile(job.id)
+    job.id = 0
+    return job
+  }
+
+  /** Writes `count` control slots at once. */
+  control(kind: number, count: number, id = 0): void {
+    for (let left = Math.min(count, MAX_DEPTH + SPARE - this.#staged); left > 0; left--) {
+      writeSlotHeader(this.#stage, this.#staged * SLOT_SIZE, {
+        ...CONTROL,
+        kind,
+        id,
+        front: this.#front,
+      })
+      this.#staged++
+    }
+    this.flush()
+  }
+
+  /** Writes what is staged now. What the pipe has no room for, which control slots can bring about, is tried again. */
+  readonly flush = (): void => {
+    this.#scheduled = false
+    const length = this.#staged * SLOT_SIZE
+    const written = length === 0 ? 0 : this.#write(length)
+    this.#staged = (length - written) / SLOT_SIZE
+    if (this.#staged === 0) return
+    this.#stage.copyWithin(0, written, length)
+    this.#scheduled = true
+    setTimeout(this.flush, RETRY_AFTER)
+  }
+
+  /** Pipes take whole pages, so a part that was written ends at a slot's end. */
+  #write(length: number): number {
+    try {
+      return writeSync(this.#fd, this.#stage, 0, length)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0
+      throw error
+    }
+  }
+
+  close(): void {
+    closeSync(this.#fd)
+    closeSync(this.#bodies)
+  }
+
+  #schedule(): void {
+    this.#staged++
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(this.flush)
+  }
+
+  #encode(job: Job, index: number): void {
+    const at = this.#staged * SLOT_SIZE
+    const { environ, body } = job
+    const inSlot = environ.length <= SLOT_ROOM
+    if (inSlot) this.#stage.write(environ, at + SLOT_HEADER, 'latin1')
+    const room = inSlot ? SLOT_ROOM - environ.length : BLOCK_SIZE - environ.length
+    let kind: number = BODY.none
+    if (body.kind === 'memory')
+      kind = this.#placeBytes(body.bytes, environ, inSlot, room, at, index)
+    else if (body.kind === 'file') kind = this.#placeFile(body.path, job.id)
+    else if (body.kind === 'onDemand') kind = BODY.onDemand
+    if (!inSlot && kind !== BODY.inline)
+      writeSync(this.#bodies, environ, index * BLOCK_SIZE, 'latin1')
+    writeSlotHeader(this.#stage, at, {
+      kind: KIND.request,
+      flags: inSlot ? 0 : ENVIRON_IN_BLOCK,
+      body: kind,
+      front: this.#front,
+      id: job.id,
+      environLength: environ.length,
+      block: index,
+      bodyLength: bodyLength(job),
+      headTime: job.headTime,
+      bodyMicroseconds: job.bodyMicroseconds,
+    })
+  }
+
+  /** Where a body in memory goes: behind the environ if it fits there, else into the block, else into a file. */
+  #placeBytes(
+    bytes: Buffer,
+    environ: string,
+    inSlot: boolean,
+    room: number,
+    at: number,
+    index: number,
+  ): number {
+    if (inSlot && bytes.length <= room) {
+      bytes.copy(this.#stage, at + SLOT_HEADER + environ.length)
+      return BODY.inline
+    }
+    if (inSlot) {
+      writeSync(this.#bodies, bytes, 0, bytes.length, index * BLOCK_SIZE)
+      return BODY.block
+    }
+    writeSync(this.#bodies, environ, index * BLOCK_SIZE, 'latin1')
+    writeSync(this.#bodies, bytes, 0, bytes.length, index * BLOCK_SIZE + environ.length)
+    return BODY.inline
+  }
+
+  #placeFile(path: string, id: number): number {
+    renameSync(path, this.#file(id))
+    return BODY.file
+  }
+
+  #file(id: number): string {
+    return join(this.#directory, `body-${this.#front}-${id}`)
+  }
+
+  /** The worker has removed it when it opened it; if it died before, it is still here. */
+  #removeFile(id: number): void {
+    unlink(this.#file(id), () => {})
+  }
+}
+
+function bodyLength({ body }: Job): number {
+  if (body.kind === 'memory') return body.bytes.length
+  return body.kind === 'none' ? 0 : (body.length ?? 0)
+}

@@ -1,0 +1,113 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { SpawnerFailed } from './errors.ts'
+
+/** How to start the spawner of a language: its argv, and what its workers need to know of the app. */
+export interface Runtime {
+  readonly command: string
+  readonly args: readonly string[]
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** `app` of the protocol's configuration line. */
+  readonly app: Readonly<Record<string, unknown>>
+  /** Pairs of the environ that are the same for each request. */
+  readonly environ: Readonly<Record<string, string>>
+}
+
+/** What comes over the control socket: docs/worker-protocol.md, "The spawner and its control socket". */
+export type SpawnerEvent =
+  | { event: 'started'; pid: number; version: number; runtime: string }
+  | { event: 'spawned'; worker: number; pid: number }
+  | { event: 'ready'; worker: number; pid: number }
+  | {
+      event: 'failed'
+      worker: number | null
+      pid: number
+      exit: number
+      reason: string
+      traceback: string
+    }
+  | { event: 'leaving'; worker: number; pid: number; reason: 'max_requests' | 'signal' | 'stop' }
+  | {
+      event: 'exited'
+      worker: number
+      pid: number
+      code: number | null
+      signal: number | null
+      traceback: string
+    }
+  | {
+      event: 'log'
+      level: string
+      message: string
+      traceback?: string
+      request?: number
+      pid?: number
+    }
+
+export type SpawnerCommand =
+  | { command: 'spawn'; worker: number }
+  | { command: 'kill'; pid: number; signal: number }
+  | { command: 'stop' }
+
+/** The process that forks workers, seen from the front. */
+export class Spawner {
+  readonly #process: ChildProcess
+  readonly #control: Socket
+  #gone = false
+
+  /** `ended` is called once, when the process is gone or could not be started. */
+  constructor(
+    runtime: Runtime,
+    configuration: Readonly<Record<string, unknown>>,
+    receive: (event: SpawnerEvent) => void,
+    ended: (error: Error) => void,
+  ) {
+    this.#process = spawn(runtime.command, runtime.args, {
+      cwd: runtime.cwd,
+      env: runtime.env,
+      stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+      detached: true, // a session of its own: the terminal's signals are for the front alone
+    })
+    this.#control = this.#process.stdio[3] as Socket
+    this.#control.on('error', () => {}) // told by 'exit'
+    createInterface({ input: this.#control }).on('line', (line) => receive(JSON.parse(line)))
+    const end = (reason: string) => {
+      if (this.#gone) return
+      this.#gone = true
+      ended(new SpawnerFailed(runtime.command, reason))
+    }
+    this.#process.on('error', (error) => end(error.message))
+    this.#process.on('exit', (code, signal) =>
+      end(signal ? `signal ${signal}` : `exit code ${code}`),
+    )
+    this.#write(configuration)
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid
+  }
+
+  get gone(): boolean {
+    return this.#gone
+  }
+
+  send(command: SpawnerCommand): void {
+    if (!this.#gone) this.#write(command)
+  }
+
+  /** The last resort, when it does not end by itself. */
+  kill(): void {
+    this.#process.kill('SIGKILL')
+  }
+
+  /** Lets go of the control socket; the spawner takes that as the order to end. */
+  close(): void {
+    this.#control.destroy()
+  }
+
+  #write(message: unknown): void {
+    this.#control.write(`${JSON.stringify(message)}\n`)
+  }
+}

@@ -1,0 +1,134 @@
+import type { IncomingMessage } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+
+/**
+ * Builds the text of the environ (PEP 3333, RFC 3875): `KEY\0VALUE\0…`, latin-1, quicker than any object. Keys as
+ * gunicorn gives them; what is the same for each request is the worker's.
+ * @returns undefined where the request cannot be expressed: a NUL in its path.
+ */
+export function buildEnviron(
+  request: IncomingMessage,
+  bodyLength: number | undefined,
+): string | undefined {
+  const { method, url = '/', httpVersion, rawHeaders, socket } = request
+  const target = url.charCodeAt(0) === SLASH || url === '*' ? url : originForm(url)
+  const question = target.indexOf('?')
+  const rawPath = question < 0 ? target : target.slice(0, question)
+  const path = rawPath.includes('%') ? percentDecode(rawPath) : rawPath
+  if (path.includes('\0')) return undefined
+  const scheme = (socket as TLSSocket).encrypted ? 'https' : 'http'
+  return (
+    `REQUEST_METHOD\0${method}\0SCRIPT_NAME\0\0PATH_INFO\0${path}` +
+    `\0QUERY_STRING\0${question < 0 ? '' : target.slice(question + 1)}` +
+    `\0RAW_URI\0${url}\0REQUEST_URI\0${url}\0SERVER_PROTOCOL\0HTTP/${httpVersion}` +
+    `\0wsgi.url_scheme\0${scheme}${addresses(request, scheme)}${fields(rawHeaders, bodyLength)}\0`
+  )
+}
+
+const SLASH = 47
+
+/** The path of a target in absolute form (RFC 9112 §3.2.2). */
+function originForm(url: string): string {
+  const path = url.indexOf('/', url.indexOf('://') + 3)
+  return path < 0 ? '/' : url.slice(path)
+}
+
+/** Each `%XX` becomes that byte, as a latin-1 character; what is no such triple stays (as urllib's unquote does). */
+function percentDecode(path: string): string {
+  return path.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  )
+}
+
+interface Ends {
+  readonly text: string
+}
+
+/** The part of the environ that says who talks to whom is the same for all requests of a connection. */
+const ends = new WeakMap<object, Ends>()
+
+function addresses({ socket, headers }: IncomingMessage, scheme: string): string {
+  const known = ends.get(socket)
+  if (known) return known.text
+  const { localAddress, localPort, remoteAddress = '', remotePort = '' } = socket
+  if (localAddress === undefined) return unixEnds(headers.host ?? '', scheme)
+  const text =
+    `\0REMOTE_ADDR\0${unmapped(remoteAddress)}\0REMOTE_PORT\0${remotePort}` +
+    `\0SERVER_NAME\0${unmapped(localAddress)}\0SERVER_PORT\0${localPort}`
+  ends.set(socket, { text })
+  return text
+}
+
+/** Over a Unix socket nobody has an address: the name is the one that the client used, as in gunicorn. */
+function unixEnds(host: string, scheme: string): string {
+  const [, name = 'localhost', port] = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(host) ?? []
+  const fallback = scheme === 'https' ? '443' : '80'
+  return `\0REMOTE_ADDR\0\0SERVER_NAME\0${name || 'localhost'}\0SERVER_PORT\0${port ?? fallback}`
+}
+
+/** An IPv4 client of a socket that takes both families. */
+const unmapped = (address: string) => (address.startsWith('::ffff:') ? address.slice(7) : address)
+
+/** Environ key by field name as it was sent; bounded, as clients choose the names. '' for one that is not passed. */
+const keys = new Map<string, string>()
+const MAX_KEYS = 1000
+
+function environKey(field: string): string {
+  let key = keys.get(field)
+  if (key === undefined) {
+    key = newKey(field)
+    if (keys.size < MAX_KEYS) keys.set(field, key)
+  }
+  return key
+}
+
+/** A name with an underscore could pass for another (`X_Forwarded_For`): dropped, as by gunicorn and nginx. */
+function newKey(field: string): string {
+  const name = field.toUpperCase().replaceAll('-', '_')
+  if (field.includes('_') || name === 'TRANSFER_ENCODING') return ''
+  if (name === 'CONTENT_LENGTH') return ''
+  return name === 'CONTENT_TYPE' ? name : `HTTP_${name}`
+}
+
+/** Keys of the fields of the request at hand; used again for each, as building is never interrupted. */
+const found: string[] = []
+
+/** The header fields; the values of repeated ones are joined (RFC 9110 §5.3, for cookies RFC 6265 §4.2.1). */
+function fields(raw: readonly string[], bodyLength: number | undefined): string {
+  const count = raw.length / 2
+  for (let index = 0; index < count; index++) found[index] = environKey(raw[index * 2] as string)
+  let text = bodyLength === undefined ? '' : `\0CONTENT_LENGTH\0${bodyLength}`
+  for (let index = 0; index < count; index++) {
+    const key = found[index] as string
+    if (key === '') continue
+    text += `\0${key}\0${raw[index * 2 + 1]}`
+    for (let later = index + 1; later < count; later++) {
+      if (found[later] !== key) continue
+      text += `${key === 'HTTP_COOKIE' ? '; ' : ','}${raw[later * 2 + 1]}`
+      found[later] = ''
+    }
+  }
+  return text
+}
+
+/** The environ as the `environ` hook sees it. */
+export function parseEnviron(text: string): Map<string, string> {
+  const parts = text.split('\0')
+  const environ = new Map<string, string>()
+  for (let index = 0; index + 1 < parts.length; index += 2) {
+    environ.set(parts[index] as string, parts[index + 1] as string)
+  }
+  return environ
+}
+
+/** @throws where a pair holds a NUL. */
+export function formatEnviron(environ: ReadonlyMap<string, string>): string {
+  let text = ''
+  for (const [key, value] of environ) {
+    if (key.includes('\0') || value.includes('\0')) {
+      throw new TypeError(`the environ's '${key.replaceAll('\0', '\\0')}' holds a NUL`)
+    }
+    text += `${key}\0${value}\0`
+  }
+  return text
+}

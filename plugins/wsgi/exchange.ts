@@ -1,0 +1,315 @@
+import { createReadStream, open } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
+import { type CountedResponse, errorPage, type Hooks, type ResponseHead } from '../../core/index.ts'
+import type { Body, Failure, HandedFile, Job, Source, WorkerPool } from '../workers/index.ts'
+import { buildEnviron, formatEnviron, parseEnviron } from './environ.ts'
+import { type BodyFault, type BodyOptions, BodyReader, declaredLength } from './request-body.ts'
+import { Spill } from './spill.ts'
+
+/** Bytes of an answer that are held in memory for a client that does not keep up; what is more goes to a file. */
+const MEMORY_LIMIT = 1_048_576
+/** Bytes of one answer in that file (nginx: proxy_max_temp_file_size). */
+const SPILL_LIMIT = 1_073_741_824
+/** Bodies up to here are joined with their head into one string and one write. */
+const JOIN_LIMIT = 4096
+/** An environ larger than a block of the protocol cannot travel. */
+const ENVIRON_LIMIT = 65_536
+
+const STATUS_OF: Record<Failure, number> = {
+  overloaded: 503,
+  stopping: 503,
+  died: 502,
+  timeout: 504,
+}
+const NO_BODY: Body = { kind: 'none' }
+
+/** What all exchanges of a generation share. */
+export interface Setting {
+  readonly pool: WorkerPool
+  readonly hooks: Hooks
+  readonly log: Logger
+  readonly body: BodyOptions
+  /** Read bodies before dispatch; false: the worker asks for them. */
+  readonly buffering: boolean
+  readonly observesEnviron: boolean
+  readonly observesResponse: boolean
+}
+
+/** One request on its way through a worker, and its answer on the way to the client. */
+export class Exchange implements Job {
+  id = 0
+  environ = ''
+  body: Body = NO_BODY
+  headTime = performance.now()
+  bodyMicroseconds = 0
+  readonly #setting: Setting
+  readonly #request: FastifyRequest
+  readonly #reply: FastifyReply
+  readonly #response: CountedResponse
+  #spill: Spill | undefined
+  #dispatched = false
+  #over = false
+
+  constructor(request: FastifyRequest, reply: FastifyReply, setting: Setting) {
+    this.#setting = setting
+    this.#request = request
+    this.#reply = reply
+    this.#response = reply.raw as CountedResponse
+    this.#response.owner = this
+  }
+
+  /** Reads the body where there is one, then hands the request to the pool. */
+  start(): void {
+    const { raw } = this.#request
+    const declared = declaredLength(raw.rawHeaders)
+    if (declared === 0) return this.#dispatch(declared)
+    const { body, buffering } = this.#setting
+    if (declared !== undefined && declared > body.limit) return this.#refuse(413)
+    if (!buffering) {
+      this.body = { kind: 'onDemand', length: declared }
+      return this.#dispatch(declared)
+    }
+    new BodyReader(raw, body, (result) => this.#bodyRead(result))
+  }
+
+  whole(head: string, bytes: Buffer, start: number, end: number, failed: boolean): void {
+    if (this.#over) return
+    if (failed) return this.#failed(500, new Error('the application failed'))
+    this.#sendHead(head)
+    const response = this.#response
+    if (end - start <= JOIN_LIMIT) response.end(bytes.toString('latin1', start, end), 'latin1')
+    else response.end(bytes.subarray(start, end))
+  }
+
+  head(head: string): void {
+    if (!this.#over) this.#sendHead(head)
+  }
+
+  data(bytes: Buffer, source: Source): boolean {
+    if (this.#over || bytes.length === 0) return true
+    const response = this.#response
+    if (!this.#spill) {
+      if (response.write(bytes) || response.writableLength < MEMORY_LIMIT) return true
+      this.#startSpill()
+      return true
+    }
+    return this.#spill.write(bytes, () => source.resume())
+  }
+
+  end(): void {
+    if (this.#over) return
+    if (this.#spill) this.#spill.end()
+    else this.#response.end()
+  }
+
+  cork(): void {
+    this.#response.cork()
+  }
+
+  uncork(): void {
+    this.#response.uncork()
+  }
+
+  information(head: string): void {
+    if (this.#over || this.#response.headersSent) return
+    const [status = '', ...fields] = head.split('\0')
+    if (!status.startsWith('103')) return
+    const hints: Record<string, string[]> = {}
+    for (let index = 0; index < fields.length; index += 2) {
+      const key = (fields[index] as string).toLowerCase()
+      hints[key] = [...(hints[key] ?? []), fields[index + 1] as string]
+    }
+    if (hints.link) this.#response.writeEarlyHints(hints)
+  }
+
+  file({ pid, descriptor, offset, length }: HandedFile): Promise<boolean> {
+    return new Promise((resolve) => {
+      open(`/proc/${pid}/fd/${descriptor}`, 'r', (error, fd) => {
+        resolve(!error)
+        if (!error) this.#sendFile(fd, offset, length)
+      })
+    })
+  }
+
+  async pull(max: number): Promise<{ bytes: Buffer; last: boolean; gone: boolean }> {
+    const { raw } = this.#request
+    await readable(raw)
+    const bytes = (raw.read(Math.min(max, raw.readableLength)) ?? Buffer.alloc(0)) as Buffer
+    return {
+      bytes,
+      last: raw.readableEnded || (raw.complete && raw.readableLength === 0),
+      gone: raw.destroyed && !raw.complete,
+    }
+  }
+
+  abort(): void {
+    if (this.#over) return
+    this.#break(new Error('the application failed after its head was sent'))
+  }
+
+  fail(failure: Failure): void {
+    if (this.#over) return
+    const status = STATUS_OF[failure]
+    this.#failed(status, new Error(`no answer from a worker: ${failure}`))
+  }
+
+  /** The answer is out, or the client has left. */
+  closed(completed: boolean): void {
+    this.#over = true
+    this.#spill?.close()
+    if (!completed && this.#dispatched) this.#setting.pool.cancel(this)
+  }
+
+  #bodyRead(result: Body | BodyFault): void {
+    if (typeof result === 'number') return this.#refuse(result)
+    this.bodyMicroseconds = Math.round((performance.now() - this.headTime) * 1000)
+    this.body = result
+    this.#dispatch(
+      result.kind === 'memory' ? result.bytes.length : (result as { length: number }).length,
+    )
+  }
+
+  #dispatch(length: number | undefined): void {
+    const { pool, hooks, observesEnviron } = this.#setting
+    const { raw } = this.#request
+    const declared = length === 0 && !hasLength(raw) ? undefined : length
+    const environ = buildEnviron(raw, declared)
+    if (environ === undefined) return this.#refuse(400)
+    this.environ = environ
+    if (observesEnviron) {
+      const changed = parseEnviron(environ)
+      hooks.environ.call(changed, this.#request)
+      this.environ = formatEnviron(changed)
+    }
+    if (this.#tooLarge()) return this.#refuse(431)
+    this.#dispatched = true
+    pool.dispatch(this)
+  }
+
+  #tooLarge(): boolean {
+    const inMemory = this.body.kind === 'memory' ? this.body.bytes.length : 0
+    return this.environ.length > SLOT_ENVIRON && this.environ.length + inMemory > ENVIRON_LIMIT
+  }
+
+  #sendHead(head: string): void {
+    const fields = head.split('\0')
+    const status = fields.shift() as string
+    const code = Number(status.slice(0, 3))
+    const headers = this.#withReplyHeaders(fields)
+    const response = this.#response
+    if (code < 200) response.shouldKeepAlive = false // no answer can follow a final 1xx
+    if (this.#setting.observesResponse) return this.#sendObserved(code, status.slice(4), headers)
+    response.writeHead(code, status.slice(4), headers)
+  }
+
+  /** What Fastify plugins have set on the reply (CORS, security headers) goes along, unless the app says otherwise. */
+  #withReplyHeaders(fields: string[]): string[] {
+    const own = this.#reply.getHeaders()
+    for (const name in own) {
+      if (fields.some((field, index) => index % 2 === 0 && field.toLowerCase() === name)) continue
+      for (const value of [own[name]].flat()) fields.push(name, String(value))
+    }
+    return fields
+  }
+
+  #sendObserved(statusCode: number, reason: string, fields: string[]): void {
+    const head: ResponseHead = { statusCode, headers: [] }
+    for (let index = 0; index < fields.length; index += 2) {
+      head.headers.push([fields[index] as string, fields[index + 1] as string])
+    }
+    this.#setting.hooks.response.call(head, this.#request)
+    const same = head.statusCode === statusCode
+    this.#response.writeHead(head.statusCode, same ? reason : undefined, head.headers.flat())
+  }
+
+  #startSpill(): void {
+    const response = this.#response
+    this.#spill = new Spill(this.#setting.body.directory, SPILL_LIMIT, {
+      write: (bytes) => response.write(bytes),
+      end: () => response.end(),
+      fail: (error) => this.#break(error),
+    })
+    response.on('drain', () => this.#spill?.resume())
+  }
+
+  #sendFile(fd: number, offset: number, length: number): void {
+    const response = this.#response
+    if (this.#over || length === 0) {
+      createReadStream('', { fd, start: 0, end: 0 }).destroy()
+      if (!this.#over) response.end()
+      return
+    }
+    const file = createReadStream('', {
+      fd,
+      start: offset,
+      end: offset + length - 1,
+      highWaterMark: 131_072,
+    })
+    file.on('error', (error) => this.#break(error))
+    file.on('end', () => {
+      if (file.bytesRead < length)
+        this.#break(new Error('the file became shorter while it was sent'))
+      else response.end()
+    })
+    file.pipe(response, { end: false })
+    response.on('close', () => file.destroy())
+  }
+
+  /** The client must see that the answer is not whole. */
+  #break(error: Error): void {
+    this.#setting.hooks.failed.call(error, this.#request.raw)
+    this.#response.destroy()
+  }
+
+  #failed(status: number, error: Error): void {
+    this.#setting.hooks.failed.call(error, this.#request.raw)
+    if (this.#response.headersSent) this.#response.destroy()
+    else this.#sendPage(status)
+  }
+
+  /** The request itself is at fault; what is left of its body is not read. */
+  #refuse(status: number): void {
+    if (this.#over || this.#response.headersSent) return
+    this.#response.shouldKeepAlive = false
+    this.#sendPage(status)
+  }
+
+  #sendPage(status: number): void {
+    const page = errorPage(status)
+    const headers = [
+      'Content-Type',
+      'text/html; charset=utf-8',
+      'Content-Length',
+      String(page.length),
+    ]
+    if (status === 503) headers.push('Retry-After', '1')
+    if (!this.#response.shouldKeepAlive) headers.push('Connection', 'close')
+    this.#response.writeHead(status, headers)
+    this.#response.end(page)
+  }
+}
+
+const SLOT_ENVIRON = 4056
+
+const hasLength = ({ rawHeaders }: IncomingMessage) =>
+  rawHeaders.some(
+    (name, index) => index % 2 === 0 && /^(content-length|transfer-encoding)$/i.test(name),
+  )
+
+/** Resolves when the stream has bytes, has ended or is gone. */
+function readable(stream: IncomingMessage): Promise<void> {
+  if (stream.readableLength > 0 || stream.readableEnded || stream.destroyed)
+    return Promise.resolve()
+  return new Promise((resolve) => {
+    const done = () => {
+      for (const event of EVENTS) stream.off(event, done)
+      resolve()
+    }
+    for (const event of EVENTS) stream.on(event, done)
+    stream.read(0)
+  })
+}
+
+const EVENTS = ['readable', 'end', 'close', 'error'] as const

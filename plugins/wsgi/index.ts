@@ -1,0 +1,128 @@
+import { type Core, definePlugin, version } from '../../core/index.ts'
+import type { Runtime, WorkerPool } from '../workers/index.ts'
+import { NoApplication } from './errors.ts'
+import { Exchange, type Setting } from './exchange.ts'
+import { findPython, SPAWNER } from './python.ts'
+
+const name = 'wsgi'
+/** From the order to stop until a worker is killed, in milliseconds. Requests have been waited for before. */
+const STOP_GRACE = 2000
+
+const config = {
+  app: {
+    doc: 'The application, MODULE:NAME; the command line gives it as APP.',
+    format: 'text',
+    default: null as string | null,
+    nullable: true,
+    env: 'WSGI_CORE_APP',
+  },
+  python: {
+    doc: 'Python interpreter or virtual environment. Default: VIRTUAL_ENV, .venv, python3.',
+    format: 'text',
+    default: null as string | null,
+    nullable: true,
+    arg: 'python',
+    metavar: 'PATH',
+  },
+  pythonpath: {
+    doc: 'Folders put before sys.path. Repeatable, or separated by commas.',
+    format: 'texts',
+    default: [] as string[],
+    arg: 'pythonpath',
+    metavar: 'FOLDERS',
+  },
+  env: {
+    doc: 'Environment variable for the application. Repeatable.',
+    format: 'pairs',
+    default: [] as string[],
+    arg: 'env',
+    short: 'e',
+  },
+  requestBuffering: {
+    doc: 'Read request bodies in full before a worker sees the request. --no-request-buffering: the worker reads them.',
+    format: 'flag',
+    default: true,
+    arg: 'request-buffering',
+  },
+  limitRequestBody: {
+    doc: 'Bytes that a request body may have; past it the answer is 413.',
+    format: 'natural',
+    default: 1_073_741_824,
+    arg: 'limit-request-body',
+  },
+  clientBodyTimeout: {
+    doc: 'Seconds that may pass between two pieces of a request body; past it the answer is 408.',
+    format: 'seconds',
+    default: 60,
+    arg: 'client-body-timeout',
+  },
+} as const
+
+type WsgiOptions = {
+  readonly app: string | null
+  readonly python: string | null
+  readonly pythonpath: readonly string[]
+  readonly env: readonly string[]
+}
+
+/** Serves a WSGI application (PEP 3333) in the workers' pool. */
+export default definePlugin({
+  name,
+  dependencies: ['workers'],
+  config,
+  apply(core, options) {
+    if (options.app === null) throw new NoApplication()
+    let pool: WorkerPool
+    core.hooks.prepare.tap(name, () => {
+      pool = core.service('workers').createPool(pythonRuntime(core, options))
+      core.defer(name, () => pool.stop(STOP_GRACE))
+      pool.launch()
+    })
+    core.hooks.beforeListen.tapPromise(name, () => pool.ready(core.signal))
+    let setting: Setting | undefined
+    core.hooks.handle.tap(name, (request, reply) => {
+      setting ??= createSetting(core, pool, options)
+      reply.hijack()
+      new Exchange(request, reply, setting).start()
+      return true
+    })
+    core.hooks.beforeRetire.tapPromise(name, () => pool.stop(STOP_GRACE))
+  },
+})
+
+function pythonRuntime(core: Core, { app, python, pythonpath, env }: WsgiOptions): Runtime {
+  const variables = { ...process.env, ...Object.fromEntries(env.map(splitPair)) }
+  return {
+    command: findPython(python, core.cwd, variables),
+    args: [SPAWNER],
+    cwd: core.cwd,
+    env: variables,
+    app: { target: app, chdir: core.cwd, pythonpath },
+    environ: { SERVER_SOFTWARE: `wsgi-core/${version}` },
+  }
+}
+
+function splitPair(pair: string): [string, string] {
+  const at = pair.indexOf('=')
+  return [pair.slice(0, at), pair.slice(at + 1)]
+}
+
+function createSetting(
+  core: Core,
+  pool: WorkerPool,
+  options: { limitRequestBody: number; clientBodyTimeout: number; requestBuffering: boolean },
+): Setting {
+  return {
+    pool,
+    hooks: core.hooks,
+    log: core.logger(name),
+    body: {
+      directory: pool.directory,
+      limit: options.limitRequestBody,
+      timeout: options.clientBodyTimeout * 1000,
+    },
+    buffering: options.requestBuffering,
+    observesEnviron: core.hooks.environ.isUsed(),
+    observesResponse: core.hooks.response.isUsed(),
+  }
+}

@@ -1,0 +1,2 @@
+// `npm run dev -- ARGUMENTS`: the command line from its sources, started anew when one changes.
+await import('../cli/main.ts')

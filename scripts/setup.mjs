@@ -1,0 +1,11 @@
+// Makes a fresh clone ready to serve: Python looked for, dependencies installed, sources built.
+import { build } from './build.mjs'
+import { installDependencies } from './install.mjs'
+import { main } from './project.mjs'
+import { requirePython } from './python.mjs'
+
+await main(() => {
+  requirePython()
+  installDependencies()
+  build()
+})
