@@ -14,11 +14,16 @@ export const EXIT = {
 
 /** The exit code that an error which stopped the start asks for. */
 export function exitCodeOf(error: unknown): number {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+  for (const cause of causes(error)) {
     if ('exitCode' in cause && typeof cause.exitCode === 'number') return cause.exitCode
     if ('code' in cause && USAGE.has(String(cause.code))) return EXIT.usage
   }
   return EXIT.failure
+}
+
+/** An error and the errors behind it, outermost first. */
+export function causes(error: unknown): Error[] {
+  return error instanceof Error ? [error, ...causes(error.cause)] : []
 }
 
 const USAGE = new Set([

@@ -9,7 +9,7 @@ import {
   version,
 } from '../core/index.ts'
 import { parseArguments } from './args.ts'
-import { EXIT, exitCodeOf } from './exit-codes.ts'
+import { causes, EXIT, exitCodeOf } from './exit-codes.ts'
 import { help } from './help.ts'
 import { createPidfile } from './pidfile.ts'
 import { handleSignals } from './signals.ts'
@@ -55,7 +55,7 @@ async function serve(sources: Sources): Promise<number> {
   try {
     await server.listen()
   } catch (error) {
-    if (error instanceof errors.Stopped) return EXIT.ok
+    if (causes(error).some((cause) => cause instanceof errors.Stopped)) return EXIT.ok
     throw error
   }
   const pidfile = await openPidfile(server)
@@ -120,8 +120,6 @@ function report(error: unknown): void {
 
 /** A worker's traceback travels with the error that it caused. */
 function tracebackOf(error: unknown): string | undefined {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if ('traceback' in cause && typeof cause.traceback === 'string') return cause.traceback
-  }
-  return undefined
+  const carrier = causes(error).find((cause) => 'traceback' in cause)
+  return carrier && String((carrier as { traceback?: unknown }).traceback)
 }

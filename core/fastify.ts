@@ -1,5 +1,4 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import fp from 'fastify-plugin'
 import { errorPage } from './error-page.ts'
 import type { Hooks, ResponseHead } from './hooks.ts'
 
@@ -32,16 +31,13 @@ function offer(hooks: Hooks, request: FastifyRequest, reply: FastifyReply): void
 
 /** Lets the `response` hook see the heads of Fastify's own replies; hijacked ones call it themselves. */
 export function observeReplies(fastify: FastifyInstance, hooks: Hooks): void {
-  const plugin = fp(async (instance: FastifyInstance) => {
-    instance.addHook('onSend', async (request, reply, payload) => {
-      const head: ResponseHead = { statusCode: reply.statusCode, headers: pairs(reply) }
-      hooks.response.call(head, request)
-      reply.code(head.statusCode)
-      replaceHeaders(reply, head.headers)
-      return payload
-    })
-  }, 'wsgi-core-response')
-  fastify.register(plugin)
+  fastify.addHook('onSend', async (request, reply, payload) => {
+    const head: ResponseHead = { statusCode: reply.statusCode, headers: pairs(reply) }
+    hooks.response.call(head, request)
+    reply.code(head.statusCode)
+    replaceHeaders(reply, head.headers)
+    return payload
+  })
 }
 
 function pairs(reply: FastifyReply): [string, string][] {

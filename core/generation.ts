@@ -8,6 +8,7 @@ import type { Configuration } from './config/load.ts'
 import { Core } from './core.ts'
 import { ApplyFailed, Stopped } from './errors.ts'
 import { answerUnrouted, handleErrors, observeReplies } from './fastify.ts'
+import { isTapped } from './hooks.ts'
 import type { CountedResponse } from './http/response.ts'
 import type { ListenerSpec } from './listeners.ts'
 
@@ -121,21 +122,22 @@ export class Generation {
   async #buildFastify(): Promise<void> {
     const { hooks } = this.core
     const options = hooks.fastifyOptions.call(this.#fastifyOptions())
-    const { default: Fastify } = await import('fastify') // large: loaded while `prepare` is under way
-    this.#fastify = Fastify(options) as unknown as FastifyInstance
+    // large: loaded while `prepare` is under way
+    const { default: Fastify, LogController } = await import('fastify')
+    const logController = new LogController({ disableRequestLogging: true })
+    this.#fastify = Fastify({ logController, ...options }) as unknown as FastifyInstance
     handleErrors(this.#fastify, hooks)
-    if (hooks.response.isUsed()) observeReplies(this.#fastify, hooks)
+    if (isTapped(hooks.response)) observeReplies(this.#fastify, hooks)
     await hooks.server.promise(this.#fastify)
-    if (hooks.handle.isUsed()) answerUnrouted(this.#fastify, hooks)
+    if (isTapped(hooks.handle)) answerUnrouted(this.#fastify, hooks)
     await this.#fastify.ready()
-    if (!hooks.request.isUsed() && !hooks.finished.isUsed()) this.serve = this.#servePlain
+    if (!isTapped(hooks.request) && !isTapped(hooks.finished)) this.serve = this.#servePlain
   }
 
   /** Fastify never listens here: its handler is kept, and its server is only what plugins hang their listeners on. */
   #fastifyOptions(): FastifyServerOptions {
     const options = {
       loggerInstance: this.#log,
-      disableRequestLogging: true,
       childLoggerFactory: (logger: unknown) => logger,
       return503OnClosing: false, // a retiring generation still answers what it took
       serverFactory: (handler: Handler) => {
@@ -158,7 +160,7 @@ export class Generation {
   #serveObserved(request: IncomingMessage, response: CountedResponse): void {
     const { hooks } = this.core
     response.startedAt = performance.now()
-    if (hooks.finished.isUsed()) response.on('close', () => this.#finished(request, response))
+    if (isTapped(hooks.finished)) response.on('close', () => this.#finished(request, response))
     try {
       hooks.request.call(request, response)
     } catch (error) {

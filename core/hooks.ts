@@ -76,3 +76,6 @@ export const createHooks = () =>
 
 export type Hooks = ReturnType<typeof createHooks>
 export type HookName = keyof Hooks
+
+/** Whether anybody taps the hook. (`isUsed()` says yes to any hook with an interceptor, which all of ours have.) */
+export const isTapped = (hook: { readonly taps: readonly unknown[] }): boolean => hook.taps.length > 0

@@ -6,7 +6,14 @@ export { type CoreOptions, type OptionSpec, optionTable, variableOf } from './co
 export type { Core, Services } from './core.ts'
 export { errorPage } from './error-page.ts'
 export * as errors from './errors.ts'
-export { createHooks, type Environ, type Finished, type Hooks, type ResponseHead } from './hooks.ts'
+export {
+  createHooks,
+  type Environ,
+  type Finished,
+  type Hooks,
+  isTapped,
+  type ResponseHead,
+} from './hooks.ts'
 export type { CountedResponse } from './http/response.ts'
 export type { Door } from './http/server.ts'
 export type { ListenerSpec } from './listeners.ts'

@@ -213,7 +213,7 @@ export class Server {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, seconds * 1000)
       timer.unref()
-      this.#hurried.then(resolve)
+      void this.#hurried.then(resolve)
     })
   }
 

@@ -25,8 +25,9 @@ export interface DispatcherOptions {
  * waits here, where it can be dropped when its client leaves, counted and refused.
  */
 export class Dispatcher {
+  readonly #directory: RuntimeDirectory
   readonly #queue: Queue
-  readonly #answers: Answers
+  #answers: Answers | undefined
   readonly #scoreboard: Scoreboard
   readonly #server: Server
   readonly #links = new Set<WorkerLink>()
@@ -41,11 +42,8 @@ export class Dispatcher {
 
   constructor(directory: RuntimeDirectory, { limit, entries }: DispatcherOptions) {
     this.#limit = limit
+    this.#directory = directory
     this.#queue = new Queue(directory.path, FRONT)
-    this.#answers = new Answers(directory.file(`answers-${FRONT}`), {
-      settle: (id) => this.#settle(id),
-      marked: (id) => this.#marked(id),
-    })
     this.#scoreboard = new Scoreboard(directory.file('scoreboard'), entries, FRONT)
     this.#server = createServer((socket) => {
       const jobs = {
@@ -57,6 +55,17 @@ export class Dispatcher {
       socket.on('close', () => this.#links.delete(link))
     })
     this.#server.listen(directory.file(`front-${FRONT}.sock`))
+  }
+
+  /** The spawner has made the FIFOs. Until then everything waits. */
+  open(): void {
+    if (this.#answers) return // a spawner that replaces another finds them open
+    this.#queue.open()
+    this.#answers = new Answers(this.#directory.file(`answers-${FRONT}`), {
+      settle: (id) => this.#settle(id),
+      marked: (id) => this.#marked(id),
+    })
+    this.#fill()
   }
 
   get scoreboard(): Scoreboard {
@@ -86,7 +95,7 @@ export class Dispatcher {
   /** Hands a job to whichever worker is idle first. */
   dispatch(job: Job): void {
     if (this.#closed) job.fail('stopping')
-    else if (this.#queue.depth < this.#depth && this.waiting === 0) this.#queue.push(job)
+    else if (this.waiting === 0 && this.#hasRoom) this.#queue.push(job)
     else if (this.waiting >= this.#limit) job.fail('overloaded')
     else this.#waiting.push(job)
   }
@@ -117,12 +126,12 @@ export class Dispatcher {
 
   /** Writes `count` slots of a control kind. */
   control(kind: number, count: number): void {
-    this.#queue.control(kind, count)
+    if (this.#answers) this.#queue.control(kind, count)
   }
 
   /** One `wake` slot for each reader; `taken` is called when they have been read. */
   wakeAll(taken: () => void): void {
-    this.#queue.control(KIND.wake, this.#readers)
+    this.control(KIND.wake, this.#readers)
     this.#mark(taken)
   }
 
@@ -134,9 +143,13 @@ export class Dispatcher {
     for (const id of [...this.#queue.underWay()]) this.fail(id, 'stopping')
     for (const link of this.#links) link.close()
     this.#server.close()
-    this.#answers.close()
+    this.#answers?.close()
     this.#queue.close()
     this.#scoreboard.close()
+  }
+
+  get #hasRoom(): boolean {
+    return this.#queue.depth < this.#depth && this.#answers !== undefined
   }
 
   #executing() {
@@ -150,7 +163,7 @@ export class Dispatcher {
   }
 
   #fill(): void {
-    while (this.#next < this.#waiting.length && this.#queue.depth < this.#depth) {
+    while (this.#next < this.#waiting.length && this.#hasRoom) {
       const job = this.#waiting[this.#next] as Job
       this.#waiting[this.#next++] = undefined
       this.#queue.push(job)
@@ -165,7 +178,7 @@ export class Dispatcher {
   #mark(taken: () => void): void {
     this.#lastMark++
     this.#marks.set(this.#lastMark, taken)
-    this.#queue.control(KIND.mark, 1, this.#lastMark)
+    if (this.#answers) this.#queue.control(KIND.mark, 1, this.#lastMark)
   }
 
   #marked(mark: number): void {

@@ -43,13 +43,13 @@ export class WorkerPool {
   readonly #directory = new RuntimeDirectory()
   readonly #workers = new Set<WorkerHandle>()
   #spawner!: Spawner
-  #dispatcher: Dispatcher | undefined
-  #early: Job[] = []
+  readonly #dispatcher: Dispatcher
   #boots = 0
   #failures = 0
   #timer: NodeJS.Timeout | undefined
   #waking = false
   #stopping = false
+  #stopped: Promise<void> | undefined
   readonly #ready = deferred()
   readonly #emptied = deferred()
 
@@ -57,6 +57,8 @@ export class WorkerPool {
     this.#options = options
     this.#runtime = runtime
     this.#log = log
+    const limit = options.queueLimit
+    this.#dispatcher = new Dispatcher(this.#directory, { limit, entries: MAX_ENTRIES })
   }
 
   /** The private folder; spooled bodies go there. */
@@ -66,7 +68,7 @@ export class WorkerPool {
 
   get status() {
     const workers = [...this.#workers].map(({ number, pid, state }) => ({ number, pid, state }))
-    const { waiting = 0, underWay = 0 } = this.#dispatcher ?? {}
+    const { waiting, underWay } = this.#dispatcher
     return { workers, waiting, underWay, spawner: this.#spawner.pid }
   }
 
@@ -87,16 +89,20 @@ export class WorkerPool {
   }
 
   dispatch(job: Job): void {
-    if (this.#dispatcher) this.#dispatcher.dispatch(job)
-    else this.#early.push(job)
+    this.#dispatcher.dispatch(job)
   }
 
   cancel(job: Job): void {
-    this.#dispatcher?.cancel(job)
+    this.#dispatcher.cancel(job)
   }
 
   /** Ends all workers: each finishes what it executes within `grace` milliseconds, then it is killed. */
-  async stop(grace: number): Promise<void> {
+  stop(grace: number): Promise<void> {
+    this.#stopped ??= this.#stop(grace)
+    return this.#stopped
+  }
+
+  async #stop(grace: number): Promise<void> {
     this.#stopping = true
     const deadline = performance.now() + grace
     for (const worker of this.#workers) {
@@ -105,7 +111,7 @@ export class WorkerPool {
       worker.killAt = deadline
     }
     if (this.#workers.size === 0) this.#emptied.resolve()
-    this.#dispatcher?.control(KIND.stop, this.#dispatcher.readers)
+    this.#dispatcher.control(KIND.stop, this.#dispatcher.readers)
     this.#keepWaking()
     this.#spawner?.send({ command: 'stop' })
     await this.#emptied.promise
@@ -114,8 +120,7 @@ export class WorkerPool {
 
   #end(): void {
     clearInterval(this.#timer)
-    this.#dispatcher?.close()
-    for (const job of this.#early.splice(0)) job.fail('stopping')
+    this.#dispatcher.close()
     this.#spawner?.close()
     this.#directory.remove()
   }
@@ -147,7 +152,7 @@ export class WorkerPool {
   }
 
   #receive(event: SpawnerEvent): void {
-    if (event.event === 'started') this.#onStarted()
+    if (event.event === 'started') this.#dispatcher.open()
     else if (event.event === 'spawned') this.#onSpawned(event)
     else if (event.event === 'ready') this.#onReady(event)
     else if (event.event === 'failed') this.#onFailed(event)
@@ -155,14 +160,6 @@ export class WorkerPool {
     else if (event.event === 'exited')
       setImmediate(() => this.#onExited(event)) // its last answers first
     else if (event.event === 'log') this.#onLog(event)
-  }
-
-  /** The FIFOs exist: open our ends. A replaced spawner finds them open. */
-  #onStarted(): void {
-    if (this.#dispatcher) return
-    const limit = this.#options.queueLimit
-    this.#dispatcher = new Dispatcher(this.#directory, { limit, entries: MAX_ENTRIES })
-    for (const job of this.#early.splice(0)) this.#dispatcher.dispatch(job)
   }
 
   #onSpawned({ worker, pid }: EventOf<'spawned'>): void {
@@ -174,7 +171,7 @@ export class WorkerPool {
 
   #onReady({ pid }: EventOf<'ready'>): void {
     const handle = this.#byPid(pid)
-    if (!handle || handle.state !== 'booting') return
+    if (handle?.state !== 'booting') return
     handle.state = 'serving'
     this.#failures = 0
     this.#countReaders()
@@ -238,14 +235,14 @@ export class WorkerPool {
   #failExecuted(handle: WorkerHandle, clean: boolean): void {
     const { threads } = this.#options
     const from = handle.number * threads
-    for (const { entry, id } of this.#dispatcher?.scoreboard.executing(from + threads) ?? []) {
+    for (const { entry, id } of this.#dispatcher.scoreboard.executing(from + threads)) {
       if (entry < from) continue
-      if (this.#dispatcher?.fail(id, 'died')) {
+      if (this.#dispatcher.fail(id, 'died')) {
         this.#log.error({ worker: handle.pid, request: id }, 'a request failed with its worker')
       }
     }
-    this.#dispatcher?.scoreboard.clear(from, threads)
-    if (!clean) this.#dispatcher?.searchLost()
+    this.#dispatcher.scoreboard.clear(from, threads)
+    if (!clean) this.#dispatcher.searchLost()
   }
 
   #logExit(
@@ -288,7 +285,6 @@ export class WorkerPool {
   #spawnerEnded(error: Error): void {
     if (this.#stopping) return this.#emptied.resolve()
     this.#ready.reject(error)
-    if (!this.#dispatcher) return
     this.#log.error({ err: error }, 'the spawner died and is replaced')
     const delay = Math.min(FIRST_BACK_OFF * 2 ** this.#failures++, LAST_BACK_OFF)
     const timer = setTimeout(() => {
@@ -321,7 +317,7 @@ export class WorkerPool {
     for (const worker of [...this.#workers]) {
       if (worker.killAt !== undefined && now > worker.killAt) this.#kill(worker, 'SIGKILL')
     }
-    if (this.#options.timeout > 0 && (this.#dispatcher?.underWay ?? 0) > 0) this.#checkTimeouts(now)
+    if (this.#options.timeout > 0 && this.#dispatcher.underWay > 0) this.#checkTimeouts(now)
     this.#missOrphans()
   }
 
@@ -330,9 +326,9 @@ export class WorkerPool {
     const { timeout, threads } = this.#options
     const limit = process.hrtime.bigint() - BigInt(Math.round(timeout * 1e9))
     const entries = (Math.max(...[...this.#workers].map((worker) => worker.number)) + 1) * threads
-    for (const { entry, id, since } of this.#dispatcher?.scoreboard.executing(entries) ?? []) {
+    for (const { entry, id, since } of this.#dispatcher.scoreboard.executing(entries)) {
       const worker = this.#byNumber(Math.floor(entry / threads))
-      if (since > limit || !worker || !this.#dispatcher?.fail(id, 'timeout')) continue
+      if (since > limit || !worker || !this.#dispatcher.fail(id, 'timeout')) continue
       this.#log.fatal({ request: id, seconds: timeout }, `WORKER TIMEOUT (pid:${worker.pid})`)
       if (worker.killAt !== undefined) continue
       worker.killAt = now + KILL_AFTER
@@ -361,7 +357,7 @@ export class WorkerPool {
 
   /** Leaving workers that wait in a read notice with their next slot. One round at a time is in the pipe. */
   #keepWaking(): void {
-    if (this.#waking || !this.#dispatcher) return
+    if (this.#waking) return
     this.#waking = true
     this.#dispatcher.wakeAll(() => {
       setTimeout(() => {
@@ -373,7 +369,7 @@ export class WorkerPool {
 
   #countReaders(): void {
     const serving = [...this.#workers].filter((worker) => worker.takesWork).length
-    if (this.#dispatcher) this.#dispatcher.readers = serving * this.#options.threads
+    this.#dispatcher.readers = serving * this.#options.threads
   }
 
   #byNumber(number: number): WorkerHandle | undefined {

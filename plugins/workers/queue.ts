@@ -38,7 +38,7 @@ const CONTROL = {
 export class Queue {
   readonly #front: number
   readonly #directory: string
-  readonly #fd: number
+  #fd = -1
   readonly #bodies: number
   readonly #stage = Buffer.alloc((2 * MAX_DEPTH + SPARE) * SLOT_SIZE)
   #staged = 0
@@ -51,8 +51,12 @@ export class Queue {
   constructor(directory: string, front: number) {
     this.#directory = directory
     this.#front = front
-    this.#fd = openSync(join(directory, 'queue'), constants.O_RDWR | constants.O_NONBLOCK)
     this.#bodies = openSync(join(directory, 'bodies'), 'wx', 0o600)
+  }
+
+  /** Opens the pipe, once it exists. For reading too: so it has a reader from the start, and never ends. */
+  open(): void {
+    this.#fd = openSync(join(this.#directory, 'queue'), constants.O_RDWR | constants.O_NONBLOCK)
   }
 
   /** Jobs that are dispatched and not settled. */
@@ -130,7 +134,7 @@ export class Queue {
   }
 
   close(): void {
-    closeSync(this.#fd)
+    if (this.#fd >= 0) closeSync(this.#fd)
     closeSync(this.#bodies)
   }
 

@@ -1,4 +1,4 @@
-import { type Core, definePlugin, version } from '../../core/index.ts'
+import { type Core, definePlugin, isTapped, version } from '../../core/index.ts'
 import type { Runtime, WorkerPool } from '../workers/index.ts'
 import { NoApplication } from './errors.ts'
 import { Exchange, type Setting } from './exchange.ts'
@@ -122,7 +122,7 @@ function createSetting(
       timeout: options.clientBodyTimeout * 1000,
     },
     buffering: options.requestBuffering,
-    observesEnviron: core.hooks.environ.isUsed(),
-    observesResponse: core.hooks.response.isUsed(),
+    observesEnviron: isTapped(core.hooks.environ),
+    observesResponse: isTapped(core.hooks.response),
   }
 }

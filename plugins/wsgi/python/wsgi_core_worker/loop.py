@@ -1,0 +1,137 @@
+"""The request loop of one worker thread: slots in, answers out."""
+from __future__ import annotations
+
+import io
+import os
+import time
+
+from .control import log
+from .link import Link
+from .protocol import FRAME, MARK, MARK_SLOT, SLOT, SLOT_HEAD, SLOT_SIZE, STOP, FrontGone, ProtocolError
+from .request_body import open_input, read_block
+from .response import Answer
+from .scoreboard import BEGAN, CURRENT, IN_USE, SERVED
+
+
+class Lane:
+    """What one worker thread works with; no other thread uses it."""
+
+    def __init__(self, directory: str, number: int, entry: memoryview, shared: SharedFiles) -> None:
+        self.directory = directory
+        self.number = number
+        self.entry = entry
+        self.queue = shared.queue
+        self.bodies = shared.bodies
+        self.answers = shared.answers
+        self.links: dict[int, Link] = {}
+
+    def connect(self, front: int) -> Link:
+        link = self.links.get(front)
+        if link is None:
+            path = os.path.join(self.directory, f"front-{front}.sock")
+            link = self.links[front] = Link(path, self.number)
+        return link
+
+
+class SharedFiles:
+    """The descriptors that all threads of a worker share."""
+
+    def __init__(self, directory: str, fronts: list[int]) -> None:
+        self.queue = os.open(os.path.join(directory, "queue"), os.O_RDONLY)
+        self.bodies = os.open(os.path.join(directory, "bodies"), os.O_RDONLY)
+        self.answers = {
+            front: os.open(os.path.join(directory, f"answers-{front}"), os.O_WRONLY) for front in fronts
+        }
+
+
+def serve(lane: Lane, life, app, base: dict) -> None:
+    """Serve until the process leaves or the front is gone."""
+    handle = create_handler(lane, life, app, base)
+    read = os.read
+    queue = lane.queue
+    while not life.leaving:
+        slot = read(queue, SLOT_SIZE)
+        if len(slot) != SLOT_SIZE:
+            if slot:
+                raise ProtocolError(f"a slot of {len(slot)} bytes")
+            raise FrontGone("end of file")
+        if slot[0]:
+            obey(lane, life, slot)
+        else:
+            handle(slot)
+
+
+def obey(lane: Lane, life, slot: bytes) -> None:
+    kind, _, _, front, request, *_ = SLOT.unpack_from(slot)
+    if kind == STOP:
+        life.leave("stop")
+    elif kind == MARK_SLOT:
+        try:
+            os.write(lane.answers[front], FRAME.pack(0, request, MARK, 0, lane.number, 0))
+        except OSError as error:
+            raise FrontGone(*error.args) from error
+
+
+def create_handler(lane: Lane, life, app, base: dict):
+    """The hot path, as one function over bound locals: each call and attribute saved counts here."""
+    entry = lane.entry
+    copy = base.copy
+    unpack = SLOT.unpack_from
+    now = time.monotonic_ns
+    memory_input = io.BytesIO
+    count = life.count_request if life.limit else None
+    served = 0
+
+    def handle(slot: bytes) -> None:
+        nonlocal served
+        _, flags, kind, front, request, environ_size, block, size, read_at, body_time, _ = unpack(slot)
+        began = now()
+        key = IN_USE | front << 32 | request
+        # BEGAN first: the front must never see this request with the last one's time.
+        entry[BEGAN] = began
+        entry[CURRENT] = key
+        if flags or kind > 1:
+            raw, memory = read_block(lane.bodies, slot, flags, kind, environ_size, block, size)
+        else:
+            end = SLOT_HEAD + environ_size
+            raw = slot[SLOT_HEAD:end]
+            memory = slot[end : end + size]
+        text = raw.decode("latin-1")
+        parts = iter(text.split("\0"))
+        environ = copy()
+        environ.update(zip(parts, parts))
+        answer = Answer(lane, front, request, key, environ.get("REQUEST_METHOD") == "HEAD", text)
+        body_seconds = body_time / 1e6
+        waited = (began - read_at) / 1e9 - body_seconds
+        environ["wsgi_core.request_id"] = request
+        environ["wsgi_core.queue_time"] = waited if waited > 0 else 0.0
+        environ["wsgi_core.body_time"] = body_seconds
+        environ["wsgi_core.client_gone"] = answer.client_gone
+        environ["wsgi.early_hints"] = answer.early_hints
+        body = None
+        try:
+            if kind < 3:
+                environ["wsgi.input"] = memory_input(memory)
+            else:
+                environ["wsgi.input"] = body = open_input(kind, memory, size, answer)
+            result = app(environ, answer.start_response)
+            if (type(result) is list or type(result) is tuple) and not answer.head_sent:
+                answer.send_whole(result)
+            else:
+                answer.send_result(result)
+        except FrontGone:
+            raise
+        except BaseException as error:
+            answer.fail(error)
+            if isinstance(error, (SystemExit, KeyboardInterrupt)):
+                life.leave("signal")
+        finally:
+            if body is not None:
+                body.close()
+        served += 1
+        entry[SERVED] = served
+        entry[CURRENT] = 0
+        if count is not None:
+            count()
+
+    return handle

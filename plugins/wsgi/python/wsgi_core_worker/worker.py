@@ -1,0 +1,161 @@
+"""A worker's life: boot, signals, serving, leaving."""
+from __future__ import annotations
+
+import faulthandler
+import fcntl
+import gc
+import itertools
+import os
+import signal
+import sys
+
+from .control import emit, log
+from .file_wrapper import FileWrapper
+from .loop import Lane, SharedFiles, serve
+from .protocol import FrontGone
+from .scoreboard import LEAVING, SERVING, STATE, boot_entry, open_entries
+from .target import TargetError, load_app
+
+F_SETPIPE_SZ = 1031
+PIPE_SIZES = (1 << 20, 1 << 19, 1 << 18, 1 << 17)
+
+
+class Life:
+    """Whether this process goes on; shared by its threads and signal handlers."""
+
+    def __init__(self, number: int, entries: list[memoryview], limit: int) -> None:
+        self.number = number
+        self.entries = entries
+        self.limit = limit
+        self.leaving = False
+        self.numbers = itertools.count(1)
+
+    def leave(self, reason: str) -> None:
+        """Each thread stops after what it executes; told to the front once."""
+        if not self.leaving:
+            self.leaving = True
+            set_state(self.entries, LEAVING)
+            emit("leaving", worker=self.number, pid=os.getpid(), reason=reason)
+
+    def count_request(self) -> None:
+        if next(self.numbers) == self.limit:
+            emit("leaving", worker=self.number, pid=os.getpid(), reason="max_requests")
+
+
+def run_worker(config: dict, number: int, app=None) -> None:
+    """Boot worker `number` and serve until it leaves; an app that cannot be loaded ends the process."""
+    directory, threads = config["directory"], config["threads"]
+    signal.signal(signal.SIGINT, quit_at_once)
+    signal.signal(signal.SIGQUIT, quit_at_once)
+    trace = open(os.path.join(directory, f"trace-{number}"), "wb", 0)
+    faulthandler.enable(trace, all_threads=True)
+    first = number * threads
+    entries = open_entries(directory, first, threads)
+    for entry in entries:
+        boot_entry(entry)
+    if app is None:
+        app = load_or_exit(config["app"], number)
+        gc.freeze()
+    shared = SharedFiles(directory, config["fronts"])
+    widen(shared.queue)
+    lanes = [Lane(directory, first + index, entry, shared) for index, entry in enumerate(entries)]
+    life = Life(number, entries, draw_limit(config))
+    signal.signal(signal.SIGTERM, lambda *_: life.leave("signal"))
+    set_state(entries, SERVING)
+    emit("ready", worker=number, pid=os.getpid())
+    serve_all(lanes, life, app, create_base(config))
+
+
+def quit_at_once(*_: object) -> None:
+    os._exit(0)
+
+
+def load_or_exit(settings: dict, worker: int | None):
+    try:
+        return load_app(settings)
+    except TargetError as error:
+        emit(
+            "failed", worker=worker, pid=os.getpid(), exit=error.exit_status, reason=error.reason,
+            traceback=error.traceback,
+        )  # fmt: skip
+        flush_streams()
+        # Threads that the app has started by now must not keep the process.
+        os._exit(error.exit_status)
+
+
+def flush_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass
+
+
+def widen(queue: int) -> None:
+    """A larger pipe holds more slots: 256 instead of 16. The kernel may refuse it to a user with many pipes."""
+    for size in PIPE_SIZES if sys.platform == "linux" else ():
+        try:
+            fcntl.fcntl(queue, F_SETPIPE_SZ, size)
+            return
+        except OSError:
+            continue
+
+
+def draw_limit(config: dict) -> int:
+    """max_requests with this worker's own jitter, so that workers do not all leave together; 0 is none."""
+    limit, jitter = config.get("max_requests", 0), config.get("max_requests_jitter", 0)
+    if not limit:
+        return 0
+    return limit + int.from_bytes(os.urandom(4), "little") % (jitter + 1)
+
+
+def set_state(entries: list[memoryview], state: int) -> None:
+    for entry in entries:
+        entry[STATE] = state
+
+
+def create_base(config: dict) -> dict:
+    """What is the same in the environ of each request."""
+    return {
+        **config.get("environ", {}),
+        "wsgi.version": (1, 0),
+        "wsgi.errors": sys.stderr or open(os.devnull, "w"),
+        "wsgi.multithread": config["threads"] > 1,
+        "wsgi.multiprocess": config["workers"] > 1,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileWrapper,
+        "wsgi.input_terminated": True,
+        "wsgi_core.generation": config["generation"],
+    }
+
+
+def serve_all(lanes: list[Lane], life: Life, app, base: dict) -> None:
+    """Serve in the main thread, or in threads while the main thread waits for signals."""
+    if len(lanes) == 1:
+        serve_lane(lanes[0], life, app, base)
+        return
+    import threading
+
+    finished = threading.Semaphore(0)
+
+    def run(lane: Lane) -> None:
+        try:
+            serve_lane(lane, life, app, base)
+        finally:
+            finished.release()
+
+    for lane in lanes:
+        threading.Thread(target=run, args=(lane,), name=f"wsgi-core-{lane.number}", daemon=True).start()
+    for _ in lanes:
+        finished.acquire()
+
+
+def serve_lane(lane: Lane, life: Life, app, base: dict) -> None:
+    try:
+        serve(lane, life, app, base)
+    except FrontGone:
+        life.leave("signal")
+    except BaseException as error:
+        log("error", "worker failed", error)
+        flush_streams()
+        os._exit(1)
