@@ -55,12 +55,22 @@ export function parseArguments(
   })
   const values = new Map<string, unknown>()
   const faults: string[] = []
+  let afterUnknown = -1
   for (const token of tokens) {
-    if (token.kind === 'positional') addPositional(token.value, values, faults)
-    if (token.kind === 'option') addOption(token, known, values, faults)
+    if (token.kind === 'option' && !findOption(token, known)) {
+      faults.push(unknownOption(token.rawName, known))
+      afterUnknown = token.value === undefined ? token.index + 1 : -1
+    } else if (token.kind === 'option') addOption(token, known, values, faults)
+    // The word after an unknown option is probably its value.
+    else if (token.kind === 'positional' && token.index !== afterUnknown)
+      addPositional(token.value, values, faults)
   }
   return { values, faults }
 }
+
+// `--w` is not `-w`.
+const findOption = ({ name, rawName }: OptionToken, known: ReadonlyMap<string, Known>) =>
+  name.length === 1 && rawName.startsWith('--') ? undefined : known.get(name)
 
 /** All spellings of all options: `workers`, `w`, `no-preload`. */
 function index(table: readonly OptionSpec[]): Map<string, Known> {
@@ -106,22 +116,26 @@ interface OptionToken {
   readonly name: string
   readonly rawName: string
   readonly value?: string | undefined
+  readonly inlineValue?: boolean | undefined
 }
 
+const looksLikeOption = (text: string, known: ReadonlyMap<string, Known>) =>
+  /^--?[a-z]/.test(text) && known.has(text.replace(/^--?/, '').replace(/=.*/s, ''))
+
 function addOption(
-  { name, rawName, value }: OptionToken,
+  { name, rawName, value, inlineValue }: OptionToken,
   known: ReadonlyMap<string, Known>,
   values: Map<string, unknown>,
   faults: string[],
 ): void {
-  const option = known.get(name)
-  if (!option) return void faults.push(unknownOption(rawName, known))
-  const { path, definition, negates } = option
+  const { path, definition, negates } = known.get(name) as Known
   if (isFlag(definition)) {
     if (value !== undefined)
       faults.push(`argument ${rawName}: takes no value, '${value}' was given`)
     else values.set(path, !negates)
   } else if (value === undefined) faults.push(`argument ${rawName}: needs a value`)
+  else if (!inlineValue && looksLikeOption(value, known))
+    faults.push(`argument ${rawName}: needs a value, and '${value}' is an option`)
   else
     values.set(path, isRepeatable(definition) ? more(values.get(path), value, definition) : value)
 }

@@ -25,21 +25,21 @@ export async function main(argv: readonly string[]): Promise<void> {
 }
 
 async function run(argv: readonly string[]): Promise<number> {
-  const { values } = parseArguments(argv, optionTable([]))
+  const { values } = parseArguments(argv, optionTable(await loadPlugins(APPLICATION)))
   if (values.get('version')) return print(`wsgi-core ${version}`)
-  if (values.get('help')) return printHelp(argv)
-  const sources = commandSources(argv)
-  if (values.get('printConfig')) return print((await loadConfiguration(sources)).print())
+  if (values.get('help')) return printHelp(values)
+  if (values.get('printConfig')) return printConfiguration(argv)
+  const sources = commandSources(argv, true)
   if (values.get('checkConfig')) return check(sources)
   return serve(sources)
 }
 
 /** The sources of a configuration that begins with a command line. */
-function commandSources(argv: readonly string[]): Sources {
+function commandSources(argv: readonly string[], required: boolean): Sources {
   return {
     cwd: process.cwd(),
     env: process.env,
-    target: { plugin: 'wsgi', option: 'app' },
+    target: { plugin: 'wsgi', option: 'app', required },
     parseArguments(table) {
       const { values, faults } = parseArguments(argv, table)
       const target = values.get('app')
@@ -81,6 +81,7 @@ function guardCrashes(server: Server): void {
   process.on('uncaughtException', (err) => {
     if (server.log) server.log.fatal({ err }, 'unforeseen error, the server stops')
     else report(err)
+    server.flushLogs()
     process.exit(EXIT.failure)
   })
 }
@@ -96,13 +97,20 @@ async function check(sources: Sources): Promise<number> {
 }
 
 /** Help knows the options of every plugin that the command line names, and of those that an application brings. */
-async function printHelp(argv: readonly string[]): Promise<number> {
-  const { values } = parseArguments(argv, optionTable([]))
+async function printHelp(values: ReadonlyMap<string, unknown>): Promise<number> {
   const named = (values.get('plugins') as string[] | undefined) ?? []
-  const names = new Set(['workers', 'wsgi', ...named])
-  const plugins = await Promise.all([...names].map((name) => resolvePlugin(name, process.cwd())))
-  return print(help(optionTable(plugins)))
+  return print(help(optionTable(await loadPlugins([...APPLICATION, ...named]))))
 }
+
+async function printConfiguration(argv: readonly string[]): Promise<number> {
+  return print((await loadConfiguration(commandSources(argv, false))).print())
+}
+
+/** The plugins that an application brings: their options are always known. */
+const APPLICATION = ['workers', 'wsgi']
+
+const loadPlugins = (names: readonly string[]) =>
+  Promise.all([...new Set(names)].map((name) => resolvePlugin(name, process.cwd())))
 
 function print(text: string): number {
   process.stdout.write(`${text.trimEnd()}\n`)

@@ -14,8 +14,13 @@ export function handleSignals(server: Server): Promise<void> {
     process.on('SIGINT', (signal) => stop(signal, true))
     process.on('SIGQUIT', (signal) => stop(signal, true))
     process.on('SIGHUP', () => reload(server))
-    process.on('SIGUSR1', () => server.reopenLogs())
+    process.on('SIGUSR1', () => reopenLogs(server))
   })
+}
+
+function reopenLogs(server: Server): void {
+  server.log?.info('Handling signal: usr1')
+  server.reopenLogs()
 }
 
 /** A reload that fails leaves the server as it was. */

@@ -30,6 +30,10 @@ export const DependencyCycle = createError<[string]>(
   'WSGI_CORE_DEPENDENCY_CYCLE',
   'plugins need each other in a circle: %s; remove one of these dependencies',
 )
+export const NothingToServe = createError<[]>(
+  'WSGI_CORE_NOTHING_TO_SERVE',
+  "no application given and no plugin; name an application as MODULE:NAME, for example 'wsgi-core hello:app', or plugins by --plugins",
+)
 export const HookFailed = createError<[string, string, string]>(
   'WSGI_CORE_HOOK_FAILED',
   "plugin '%s' failed in hook '%s': %s",

@@ -1,4 +1,11 @@
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { IncomingMessage } from 'node:http'
+import type {
+  FastifyBaseLogger,
+  FastifyError,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+} from 'fastify'
 import { errorPage } from './error-page.ts'
 import type { Hooks, ResponseHead } from './hooks.ts'
 
@@ -7,10 +14,24 @@ export function handleErrors(fastify: FastifyInstance, hooks: Hooks): void {
   fastify.setErrorHandler((error: FastifyError, request, reply) => {
     const status = error.statusCode ?? 500
     if (status < 500) return reply.send(error)
-    request.log.error({ err: error, method: request.method, url: request.url }, 'request failed')
-    hooks.failed.call(error, request.raw)
+    reportFailure(error, request.raw, hooks, request.log)
     return sendPage(reply, status)
   })
+}
+
+/** Tells the log and the `failed` hook. A tap that fails there is logged too and takes nobody along. */
+export function reportFailure(
+  error: Error,
+  request: IncomingMessage,
+  hooks: Hooks,
+  log: FastifyBaseLogger,
+): void {
+  log.error({ err: error, method: request.method, url: request.url }, 'request failed')
+  try {
+    hooks.failed.call(error, request)
+  } catch (err) {
+    log.error({ err }, 'request failed')
+  }
 }
 
 /** What no route takes goes to the `handle` hook, with its body unread. */
@@ -31,9 +52,13 @@ function offer(hooks: Hooks, request: FastifyRequest, reply: FastifyReply): void
 
 /** Lets the `response` hook see the heads of Fastify's own replies; hijacked ones call it themselves. */
 export function observeReplies(fastify: FastifyInstance, hooks: Hooks): void {
+  const failing = new WeakSet<FastifyRequest>()
   fastify.addHook('onSend', async (request, reply, payload) => {
+    if (failing.has(request)) return payload // the page that says so goes out untouched
     const head: ResponseHead = { statusCode: reply.statusCode, headers: pairs(reply) }
+    failing.add(request)
     hooks.response.call(head, request)
+    failing.delete(request)
     reply.code(head.statusCode)
     replaceHeaders(reply, head.headers)
     return payload

@@ -3,11 +3,12 @@ import { createServer as createUnboundServer } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Logger } from 'pino'
-import type { AccessLog } from './access-log.ts'
+import type { AccessEntry } from './access-log.ts'
 import type { Configuration } from './config/load.ts'
 import { Core } from './core.ts'
+import { errorPage } from './error-page.ts'
 import { ApplyFailed, Stopped } from './errors.ts'
-import { answerUnrouted, handleErrors, observeReplies } from './fastify.ts'
+import { answerUnrouted, handleErrors, observeReplies, reportFailure } from './fastify.ts'
 import { isTapped } from './hooks.ts'
 import type { CountedResponse } from './http/response.ts'
 import type { ListenerSpec } from './listeners.ts'
@@ -24,6 +25,7 @@ export class Generation {
   #active = 0
   #idle: (() => void) | undefined
   #retiring = false
+  readonly #upgraded = new Set<Duplex>()
   #prepared: Promise<void> = Promise.resolve()
   readonly #aborter = new AbortController()
 
@@ -33,10 +35,7 @@ export class Generation {
   constructor(configuration: Configuration, number: number, log: Logger) {
     this.configuration = configuration
     this.#log = log
-    this.#onClose = closeListener(() => {
-      this.#active--
-      if (this.#active === 0) this.#idle?.()
-    })
+    this.#onClose = closeListener(() => this.#left())
     this.core = new Core(configuration.core, configuration.cwd, number, log, this.#aborter.signal)
   }
 
@@ -50,7 +49,7 @@ export class Generation {
   }
 
   /** Has each finished request written to the access log. Before `build`. */
-  writeAccessLog(log: AccessLog): void {
+  writeAccessLog(log: { write(entry: AccessEntry): void }): void {
     this.core.hooks.finished.tap('access-log', (request, response, { statusCode, ...rest }) => {
       log.write({
         request,
@@ -104,8 +103,20 @@ export class Generation {
     return this.#fastify.server.listenerCount('upgrade') > 0
   }
 
+  /** An upgraded connection counts as a request under way; when the generation is torn down, it ends. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#active++
+    this.#upgraded.add(socket)
+    socket.once('close', () => {
+      this.#upgraded.delete(socket)
+      this.#left()
+    })
     this.#fastify.server.emit('upgrade', request, socket, head)
+  }
+
+  #left(): void {
+    this.#active--
+    if (this.#active === 0) this.#idle?.()
   }
 
   #apply(): void {
@@ -164,9 +175,8 @@ export class Generation {
     try {
       hooks.request.call(request, response)
     } catch (error) {
-      hooks.failed.call(error as Error, request)
-      this.#log.error({ err: error }, 'request hook failed')
-      response.writeHead(500).end()
+      reportFailure(error as Error, request, hooks, this.#log)
+      response.writeHead(500, { 'content-type': 'text/html; charset=utf-8' }).end(errorPage(500))
     }
     if (response.writableEnded) return
     this.#servePlain(request, response)
@@ -174,18 +184,23 @@ export class Generation {
 
   #finished(request: IncomingMessage, response: CountedResponse): void {
     const milliseconds = performance.now() - response.startedAt
-    this.core.hooks.finished.call(request, response, {
-      statusCode: response.statusCode,
-      bytes: response.bodyBytes,
-      milliseconds,
-      time: new Date(Date.now() - milliseconds),
-      completed: response.writableFinished,
-    })
+    try {
+      this.core.hooks.finished.call(request, response, {
+        statusCode: response.statusCode,
+        bytes: response.bodyBytes,
+        milliseconds,
+        time: new Date(Date.now() - milliseconds),
+        completed: response.writableFinished,
+      })
+    } catch (error) {
+      reportFailure(error as Error, request, this.core.hooks, this.#log)
+    }
   }
 
   async #tearDown(): Promise<Error[]> {
     const errors = await this.core.undo()
     await this.#fastify?.close().catch((error: Error) => errors.push(error))
+    for (const socket of this.#upgraded) socket.destroy()
     return errors
   }
 }

@@ -63,12 +63,12 @@ export const createHooks = () =>
     environ: new SyncHook<[Environ, FastifyRequest]>(['environ', 'request'], 'environ'),
     /** A response's head is final, before it is sent: change status and headers in place. */
     response: new SyncHook<[ResponseHead, FastifyRequest]>(['head', 'request'], 'response'),
-    /** The response is out, or the client is gone: log, count. */
+    /** The response is out, or the client is gone: log, count. An error here goes to `failed` and the log. */
     finished: new SyncHook<[IncomingMessage, ServerResponse, Finished]>(
       ['request', 'response', 'finished'],
       'finished',
     ),
-    /** Something went wrong, with its cause; `request` where it belongs to one. */
+    /** Something went wrong, with its cause; `request` where it belongs to one. An error here goes to the log. */
     failed: new SyncHook<[Error, IncomingMessage | undefined]>(['error', 'request'], 'failed'),
     /** This generation takes no more requests: drain. */
     beforeRetire: new AsyncSeriesHook<[]>([], 'beforeRetire'),
@@ -78,4 +78,5 @@ export type Hooks = ReturnType<typeof createHooks>
 export type HookName = keyof Hooks
 
 /** Whether anybody taps the hook. (`isUsed()` says yes to any hook with an interceptor, which all of ours have.) */
-export const isTapped = (hook: { readonly taps: readonly unknown[] }): boolean => hook.taps.length > 0
+export const isTapped = (hook: { readonly taps: readonly unknown[] }): boolean =>
+  hook.taps.length > 0

@@ -30,6 +30,8 @@ export interface ListenerChange {
 export class Listeners {
   readonly #door: Door
   #open: readonly Listener[] = []
+  /** No longer wanted, but with connections that are still in use. */
+  readonly #dropped = new Set<NetServer>()
 
   constructor(door: Door) {
     this.#door = door
@@ -47,7 +49,7 @@ export class Listeners {
     try {
       for (const spec of specs) {
         const key = `${spec.scheme} ${addressKey(spec.address)}`
-        const kept = this.#open.find((listener) => listener.key === key)
+        const kept = this.#open.find((each) => each.key === key && !wanted.includes(each))
         const listener = kept ?? { key, spec, server: await listen(spec, this.#door, backlog) }
         if (!kept) added.push(listener)
         wanted.push(listener)
@@ -63,12 +65,17 @@ export class Listeners {
   commit(change: ListenerChange): void {
     const dropped = this.#open.filter((listener) => !change.wanted.includes(listener))
     this.#open = change.wanted
-    for (const { server } of dropped) server.close()
+    for (const { server } of dropped) {
+      this.#dropped.add(server)
+      server.close(() => this.#dropped.delete(server))
+    }
   }
 
   /** Closes what `open` had added. */
   async discard(change: ListenerChange): Promise<void> {
-    await Promise.all(change.added.map(({ server }) => closed(server)))
+    const ends = change.added.map(({ server }) => closed(server))
+    closeConnections(change.added.map(({ server }) => server))
+    await Promise.all(ends)
   }
 
   /** Accepts nothing more; resolves when the last connection is gone. Idle ones are closed at once. */
@@ -83,7 +90,7 @@ export class Listeners {
   }
 
   closeAllConnections(): void {
-    for (const { server } of this.#open) (server as Closable).closeAllConnections?.()
+    closeConnections([...this.#open.map(({ server }) => server), ...this.#dropped])
   }
 
   /** A new generation may or may not take upgrades. */
@@ -93,6 +100,10 @@ export class Listeners {
 }
 
 type Closable = NetServer & { closeIdleConnections?(): void; closeAllConnections?(): void }
+
+function closeConnections(servers: readonly NetServer[]): void {
+  for (const server of servers) (server as Closable).closeAllConnections?.()
+}
 
 const closed = (server: NetServer) => new Promise<void>((resolve) => server.close(() => resolve()))
 

@@ -15,8 +15,8 @@ export interface LogOptions {
 /** The server's own log. Each line is written before the call returns, so an exit loses none. */
 export interface Log {
   readonly logger: Logger
-  /** Opens the file anew after a rotation. If that throws, lines go on into the old one. */
-  reopen(): void
+  /** Opens the file anew after a rotation, or another one. If that throws, lines go on into the old one. */
+  reopen(file?: string): void
   /** Also for child loggers that have no level of their own. */
   setLevel(level: LogLevel): void
   /** Closes the file; what is logged later goes to stderr. */
@@ -35,7 +35,7 @@ export function createLog({ level, file }: LogOptions): Log {
   const logger = pino(options, sink)
   return {
     logger,
-    reopen: () => sink.reopen(),
+    reopen: (next) => sink.reopen(next),
     setLevel: (next) => {
       logger.level = PINO_LEVELS[next]
     },
@@ -96,9 +96,10 @@ const SECRET_NAMES = new Set(SECRETS)
 // Not pino's destination (sonic-boom 4.2.1): a reopen that failed makes the next one close the old
 // descriptor twice, and a line after the end throws into whoever logs.
 class LogSink {
-  readonly #file: string
+  #file: string
   #fd: number
   #failing = false
+  #closed = false
 
   constructor(file: string) {
     this.#file = file
@@ -114,14 +115,16 @@ class LogSink {
     }
   }
 
-  reopen(): void {
-    if (this.#fd === STDERR) return
+  reopen(file = this.#file): void {
+    if (this.#closed) return
     const old = this.#fd
-    this.#fd = openLogFile(this.#file)
-    closeSync(old)
+    this.#fd = file === '-' ? STDERR : openLogFile(file)
+    this.#file = file
+    if (old !== STDERR) closeSync(old)
   }
 
   close(): void {
+    this.#closed = true
     if (this.#fd === STDERR) return
     const old = this.#fd
     this.#fd = STDERR

@@ -102,6 +102,8 @@ export function isPlugin(value: unknown): value is Plugin {
     plugin !== null &&
     typeof plugin.name === 'string' &&
     typeof plugin.apply === 'function' &&
+    typeof plugin.config === 'object' &&
+    plugin.config !== null &&
     Array.isArray(plugin.dependencies)
   )
 }

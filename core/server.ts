@@ -1,17 +1,14 @@
-import { resolve } from 'node:path'
 import type { Logger } from 'pino'
-import { createAccessLog } from './access-log.ts'
 import { type Configuration, loadConfiguration, type Sources } from './config/load.ts'
 import type { CoreOptions } from './config/schema.ts'
-import { BadState, Sealed } from './errors.ts'
+import { BadState, Sealed, Stopped } from './errors.ts'
 import { Generation } from './generation.ts'
 import type { Door } from './http/server.ts'
 import { type ListenerSpec, Listeners } from './listeners.ts'
-import { createLog } from './log.ts'
+import { Logs } from './logs.ts'
 import type { Plugin, PluginUse } from './plugins.ts'
 import { version } from './version.ts'
 
-type Log = ReturnType<typeof createLog>
 type State = 'new' | 'starting' | 'serving' | 'stopping' | 'stopped'
 
 /** Options of createServer: the core's own, a section for each plugin by name, and where else to look. */
@@ -38,11 +35,11 @@ export class Server {
   #current: Generation | undefined
   #building: Generation | undefined
   #generations = 0
-  #log: Log | undefined
-  #accessLog: ReturnType<typeof createAccessLog> | undefined
+  #logs: Logs | undefined
   #starting: Promise<unknown> = Promise.resolve()
   #reloading: Promise<void> = Promise.resolve()
   #closing: Promise<void> | undefined
+  #quick = false
   #hurry!: () => void
   readonly #hurried = new Promise<void>((resolve) => {
     this.#hurry = resolve
@@ -74,19 +71,19 @@ export class Server {
 
   /** The server's error log, once `listen` or `check` has read the configuration. */
   get log(): Logger | undefined {
-    return this.#log?.logger
+    return this.#logs?.logger
   }
 
   /** Reads the configuration, brings it to life and opens the listeners. A failure undoes what was done. */
   async listen(): Promise<this> {
     this.#enter('new', 'starting', 'listen')
     try {
-      this.#starting = this.#configure().then((configuration) => this.#start(configuration))
-      await this.#starting
-      if (this.#state === 'starting') this.#state = 'serving'
+      await this.#start()
+      if (this.#state !== 'starting') throw new Stopped()
+      this.#state = 'serving'
       return this
     } catch (error) {
-      await this.close({ quick: true })
+      await this.close({ quick: this.#state === 'starting' })
       throw error
     }
   }
@@ -114,39 +111,40 @@ export class Server {
 
   /** Stops: accepts nothing more, lets requests finish within `gracefulTimeout` (`quick`: not at all), undoes. */
   close({ quick = false } = {}): Promise<void> {
+    this.#quick ||= quick
     if (quick) this.#hurry()
     this.#closing ??= this.#close()
     return this.#closing
   }
 
-  /** Opens the log files anew, after a rotation. */
+  /** Opens the log files anew, after a rotation. A file that cannot be opened is logged: the old one goes on. */
   reopenLogs(): void {
-    this.#log?.reopen()
-    this.#accessLog?.reopen()
+    this.#logs?.reopen()
+  }
+
+  /** Writes what the access log still holds, for an exit that cannot wait. */
+  flushLogs(): void {
+    this.#logs?.flushSync()
   }
 
   async #configure(): Promise<Configuration> {
     const configuration = await loadConfiguration({ ...this.#sources, uses: this.#uses })
-    this.#openLogs(configuration)
+    if (this.#logs) return configuration
+    this.#logs = new Logs(configuration)
+    this.#logs.logger.info(`Starting wsgi-core ${version}`)
     return configuration
   }
 
-  #openLogs({ core, cwd }: Configuration): void {
-    const path = (file: string) => (file === '-' ? file : resolve(cwd, file))
-    if (this.#log) return this.#log.setLevel(core.logLevel)
-    this.#log = createLog({ level: core.logLevel, file: path(core.errorLogfile) })
-    this.#log.logger.info(`Starting wsgi-core ${version}`)
-    if (core.accessLogfile === null) return
-    const { logger } = this.#log
-    this.#accessLog = createAccessLog({
-      file: path(core.accessLogfile),
-      format: core.accessLogformat,
-      onError: (err) => logger.error({ err }, 'the access log cannot be written'),
-    })
+  /** Brings a generation up to where it serves. */
+  #start(): Promise<void> {
+    const started = this.#configure().then((configuration) => this.#serve(configuration))
+    this.#starting = started
+    return started
   }
 
-  async #start(configuration: Configuration): Promise<void> {
+  async #serve(configuration: Configuration): Promise<void> {
     const generation = await this.#build(configuration, async (built, specs) => {
+      this.#current ??= built // the first listener may accept before the last one is open
       const change = await this.#listeners.open(specs, configuration.core.backlog)
       this.#current = built
       this.#listeners.commit(change)
@@ -159,7 +157,7 @@ export class Server {
   /** The lines that people grep, as gunicorn writes them. */
   #announce(): void {
     for (const address of this.addresses) {
-      this.#log?.logger.info(`Listening at: ${address} (${process.pid})`)
+      this.log?.info(`Listening at: ${address} (${process.pid})`)
     }
   }
 
@@ -167,27 +165,34 @@ export class Server {
     configuration: Configuration,
     ready?: (built: Generation, specs: ListenerSpec[]) => Promise<void>,
   ): Promise<Generation> {
-    const { logger } = this.#log as Log
-    const generation = new Generation(configuration, ++this.#generations, logger)
+    if (this.#state === 'stopping') throw new Stopped()
+    const logs = this.#logs as Logs
+    const isFirst = this.#current === undefined
+    const change = logs.prepare(configuration)
+    const generation = new Generation(configuration, ++this.#generations, logs.logger)
     this.#building = generation
-    if (this.#accessLog) generation.writeAccessLog(this.#accessLog)
+    if (configuration.core.accessLogfile !== null) generation.writeAccessLog(logs)
     try {
+      if (isFirst) await change.commit()
       const specs = await generation.build()
       await ready?.(generation, specs)
-      return generation
     } catch (error) {
+      if (isFirst) this.#current = undefined
+      await change.discard()
       this.#report(await generation.abandon())
       throw error
     } finally {
       this.#building = undefined
     }
+    if (!isFirst) await change.commit()
+    return generation
   }
 
   async #reload(): Promise<void> {
     if (this.#state !== 'serving') throw new BadState('reload', this.#state)
     const old = this.#current as Generation
     try {
-      await this.#start(await this.#configure())
+      await this.#start()
     } finally {
       const grace = old.configuration.core.gracefulTimeout
       if (this.#current !== old) this.#report(await old.retire(this.#patience(grace)))
@@ -198,11 +203,12 @@ export class Server {
     if (this.#state === 'new' || this.#state === 'stopped') return this.#stopped()
     this.#state = 'stopping'
     this.#building?.abort()
-    await Promise.allSettled([this.#starting, this.#reloading])
+    await this.#starting.catch(() => {}) // whoever has started it is told
     const patience = this.#patience(this.#current?.configuration.core.gracefulTimeout ?? 0)
     const closed = this.#listeners.close()
     this.#listeners.closeIdleConnections()
     this.#report((await this.#current?.retire(patience)) ?? [])
+    await this.#reloading.catch(() => {}) // an older generation may still be draining
     this.#listeners.closeAllConnections()
     await closed
     await this.#stopped()
@@ -219,12 +225,12 @@ export class Server {
 
   async #stopped(): Promise<void> {
     this.#state = 'stopped'
-    await this.#accessLog?.close()
-    await this.#log?.close()
+    if (this.#quick) this.flushLogs()
+    await this.#logs?.close()
   }
 
   #report(errors: readonly Error[]): void {
-    for (const err of errors) this.#log?.logger.error({ err }, 'clean-up failed')
+    for (const err of errors) this.log?.error({ err }, 'clean-up failed')
   }
 
   #enter(from: State, to: State, what: string): void {

@@ -17,7 +17,8 @@ A setting is a key in the config file, and mostly an option and an environment v
 default  <  config file  <  values in code  <  environment variable  <  command line
 \`\`\`
 
-A list replaces that of a weaker source; in a variable, commas separate it. \`wsgi-core --print-config\` prints what results.
+A list replaces that of a weaker source; in a variable, commas separate it. \`wsgi-core --print-config\` prints the
+result.
 
 The config file is \`wsgi-core.config.*\` in the current folder, or the one that \`--config\` names; its ending says how
 it is read: \`.json\`, \`.yaml\`, \`.yml\`, \`.toml\`, \`.js\`, \`.mjs\`, \`.cjs\`, \`.ts\` or \`.mts\`. A script exports the settings, or
@@ -40,14 +41,9 @@ const HOOKS = `# Hooks
 
 A plugin taps hooks in its \`apply\`, and does nothing else there. They are
 [tapable](https://github.com/webpack/tapable)'s, one set for each generation, in the order in which they run; \`prepare\`
-runs beside those up to \`beforeListen\`. What a kind means:
-
-- \`SyncHook\`: taps run one after the other; \`hooks.finished.tap('my-plugin', fn)\`.
-- \`SyncWaterfallHook\`: the same, and each tap returns what the next one gets.
-- \`AsyncSeriesHook\`: each tap is awaited before the next; \`tapPromise\` for asynchronous ones, \`tap\` for others.
-- \`AsyncSeriesWaterfallHook\`: the same, and each tap gives the next its argument.
-- \`AsyncSeriesBailHook\`: the same, until a tap returns something other than undefined.
-- \`AsyncParallelHook\`: all taps begin at once and are awaited together.
+runs beside those up to \`beforeListen\`. The kind says how taps run: \`Sync\` at once; \`AsyncSeries\` one after the other,
+each awaited; \`AsyncParallel\` together; \`Waterfall\`: what a tap returns is the next one's argument; \`Bail\`: the
+first that returns something ends the row. To an asynchronous hook \`tapPromise\` adds an asynchronous function.
 
 Taps run in the order of the plugins' dependencies. What a tap has done it undoes by \`core.defer(name, undo)\`: last to
 first, when the generation retires or a later step of its start fails. An error names the plugin and the hook, and
@@ -76,59 +72,38 @@ function readPage(path) {
 async function configurationPage() {
   const core = await import('../dist/core/index.js')
   const { COMMAND_OPTIONS } = await import('../dist/cli/args.js')
+  const { spelling } = await import('../dist/cli/help.js')
   const names = core.builtInPlugins().sort()
-  const table = core.optionTable(
-    await Promise.all(names.map((name) => core.resolvePlugin(name, root))),
-  )
+  const plugins = await Promise.all(names.map((name) => core.resolvePlugin(name, root)))
+  const table = core.optionTable(plugins)
   const sections = ['core', ...names].map((section) => {
     const own = table.filter((spec) => spec.section === section)
+    const lines = own.map((spec) => optionLine(spec, spelling, core.variableOf))
     const title = section === 'core' ? 'The server' : `Plugin \`${section}\``
-    return `## ${title}\n\n${optionTable(core, own)}`
+    return `## ${title}\n\n${rows(['key', 'option', 'variable', 'default', 'meaning'], lines)}`
   })
-  const command = rows(
-    ['option', 'meaning'],
-    Object.values(COMMAND_OPTIONS).map((option) => [spelling(core, option), option.doc]),
+  const options = Object.values(COMMAND_OPTIONS).map((each) => [code(spelling(each)), each.doc])
+  const command = rows(['option', 'meaning'], options)
+  const exits = documented('cli/exit-codes.ts', String.raw`\w+: (\d+),`)
+  const codes = rows(
+    ['code', 'meaning'],
+    exits.map(([text, number]) => [code(number), text]),
   )
-  const codes = rows(['code', 'meaning'], exitCodes())
-  return `${[NOTE, INTRODUCTION, ...sections, COMMAND, command, EXIT_CODES, codes].join('\n\n')}\n`
+  return page(INTRODUCTION, ...sections, COMMAND, command, EXIT_CODES, codes)
 }
 
-function optionTable(core, specs) {
-  const lines = specs.map(({ path, definition }) => [
+function optionLine({ path, definition }, spelling, variableOf) {
+  const { arg, default: value, doc, envAliases = {}, format } = definition
+  const option = arg === undefined ? '–' : code(spelling(definition))
+  const variables = [variableOf(definition), ...Object.keys(envAliases)].filter(Boolean)
+  const choices = typeof format === 'string' ? '' : ` One of: ${format.map(code).join(', ')}.`
+  return [
     code(path),
-    spelling(core, definition) || '–',
-    variables(core, definition),
-    code(JSON.stringify(definition.default)),
-    `${definition.doc}${choices(definition)}`,
-  ])
-  return rows(['key', 'option', 'variable', 'default', 'meaning'], lines)
-}
-
-/** `-w`, `--workers N`; what is on unless told otherwise by the word that turns it off. */
-function spelling({ FORMATS }, { arg, argAliases = [], short, format, metavar, default: value }) {
-  if (arg === undefined) return ''
-  const kind = typeof format === 'string' ? FORMATS[format] : { metavar: 'WORD' }
-  const word = metavar ?? kind.metavar
-  const dashes = kind.flag && value === true ? '--no-' : '--'
-  const names = [short && `-${short}`, ...[arg, ...argAliases].map((name) => `${dashes}${name}`)]
-  const last = names.length - 1
-  return names
-    .map((name, index) => name && code(index === last && word ? `${name} ${word}` : name))
-    .filter(Boolean)
-    .join(', ')
-}
-
-function variables({ variableOf }, definition) {
-  const names = [variableOf(definition), ...Object.keys(definition.envAliases ?? {})]
-  return names.filter(Boolean).map(code).join(', ') || '–'
-}
-
-const choices = ({ format }) =>
-  typeof format === 'string' ? '' : ` One of: ${format.map(code).join(', ')}.`
-
-function exitCodes() {
-  const found = documented('cli/exit-codes.ts', String.raw`(\w+): (\d+),`)
-  return found.map(([text, , number]) => [code(number), text])
+    value === true ? option.replace('--', '--no-') : option, // the form that has an effect
+    variables.map(code).join(', ') || '–',
+    code(JSON.stringify(value)),
+    doc + choices,
+  ]
 }
 
 function hooksPage() {
@@ -143,15 +118,15 @@ function hooksPage() {
     const list = words.map((word, index) => code(`${word}: ${args[index]}`)).join(', ')
     return [code(name), code(kind), list || '–', text]
   })
-  return `${[NOTE, HOOKS, rows(['hook', 'kind', 'arguments', 'when, and what a tap may do'], lines)].join('\n\n')}\n`
+  return page(HOOKS, rows(['hook', 'kind', 'arguments', 'when, and what a tap may do'], lines))
 }
+
+const page = (...parts) => `${[NOTE, ...parts].join('\n\n')}\n`
 
 /** What follows a one-line doc comment and matches: the comment's text, then the groups. */
 function documented(file, pattern) {
-  const matches = readPage(file).matchAll(
-    new RegExp(String.raw`/\*\* ([^\n]*?) \*/\s+${pattern}`, 'gs'),
-  )
-  return [...matches].map(([, ...groups]) => groups)
+  const expression = new RegExp(String.raw`/\*\* ([^\n]*?) \*/\s+${pattern}`, 'gs')
+  return [...readPage(file).matchAll(expression)].map(([, ...groups]) => groups)
 }
 
 function rows(head, lines) {
@@ -159,9 +134,7 @@ function rows(head, lines) {
   return [line(head), `|${'---|'.repeat(head.length)}`, ...lines.map(line)].join('\n')
 }
 
-function code(text) {
-  return `\`${text}\``
-}
+const code = (text) => `\`${text}\``
 
 await main(async () => {
   build()

@@ -1,10 +1,8 @@
 // `npm test`: everything, from a fresh clone. The last line is the sum of all that was tested;
 // a step that fails counts as one failure.
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { build } from './build.mjs'
 import { installDependencies } from './install.mjs'
-import { capture, localBin, main, root } from './project.mjs'
+import { capture, localBin, main } from './project.mjs'
 import { requirePython } from './python.mjs'
 import { runPythonTests } from './python-tests.mjs'
 import { prepareVirtualenv } from './virtualenv.mjs'
@@ -24,9 +22,7 @@ async function runSteps(python) {
   await step('lint', () => check(localBin('biome'), ['check', '--error-on-warnings']))
   await step('types', () => check(localBin('tsc'), ['-p', 'tsconfig.check.json']))
   await step('build', build)
-  if (existsSync(join(root, 'scripts', 'docs.mjs'))) {
-    await step('generated docs', () => check(process.execPath, ['scripts/docs.mjs', '--check']))
-  }
+  await step('generated docs', () => check(process.execPath, ['scripts/docs.mjs', '--check']))
   await step('python tests', () => add(runPythonTests()))
   // Imported late: a broken test runner is a failed step like any other.
   const { runTests } = await import('../test/run.mjs')

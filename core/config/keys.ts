@@ -7,31 +7,53 @@ type Values = Record<string, unknown>
 const isSection = (value: unknown): value is Values =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** `access_logfile` and `access-logfile` are read as `accessLogfile`, so that gunicorn's and YAML's habits work. */
+/**
+ * `access_logfile` and `access-logfile` are read as `accessLogfile`, so that gunicorn's and YAML's habits work. So are
+ * the keys of a section, but not its name, which is a plugin's, nor what lies deeper: that is data.
+ */
 export function normalizeKeys(values: Values): Values {
   return Object.fromEntries(
-    Object.entries(values).map(([key, value]) => [
-      key.replace(/[-_]([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()),
-      isSection(value) ? normalizeKeys(value) : value,
-    ]),
+    Object.entries(values).map(([key, value]) =>
+      isSection(value) ? [key, camelCaseKeys(value)] : [camelCase(key), value],
+    ),
   )
 }
 
+/** The stronger values over the weaker ones, each option of a section by itself. */
+export function mergeValues(weak: Values, strong: Values): Values {
+  const merged = { ...weak }
+  for (const [key, value] of Object.entries(strong)) {
+    const before = weak[key]
+    merged[key] = isSection(before) && isSection(value) ? { ...before, ...value } : value
+  }
+  return merged
+}
+
+const camelCase = (key: string) =>
+  key.replace(/[-_]([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
+
+const camelCaseKeys = (values: Values): Values =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) => [camelCase(key), value]))
+
 /** A sentence for each key that no option has, with the nearest one that exists. */
-export function unknownKeys(values: Values, table: readonly OptionSpec[]): string[] {
+export function unknownKeys(
+  values: Values,
+  table: readonly OptionSpec[],
+  sections: readonly string[],
+): string[] {
   const paths = table.map((spec) => spec.path)
-  const sections = new Set(table.map((spec) => spec.section))
   return Object.entries(values).flatMap(([key, value]) => {
     if (paths.includes(key)) return []
-    if (sections.has(key) && key !== 'core') return unknownInSection(key, value, paths)
+    if (sections.includes(key)) return unknownInSection(key, value, paths)
     return [unknown(key, value, paths)]
   })
 }
 
 function unknownInSection(section: string, value: unknown, paths: readonly string[]): string[] {
   if (!isSection(value)) {
-    const keys = paths.filter((path) => path.startsWith(`${section}.`)).join("', '")
-    return [`setting '${section}' is a section, not a value; set '${keys}'`]
+    const keys = paths.filter((path) => path.startsWith(`${section}.`))
+    const remedy = keys.length > 0 ? `set '${keys.join("', '")}'` : 'remove it'
+    return [`setting '${section}' is a section, not a value; ${remedy}`]
   }
   return Object.keys(value)
     .map((key) => `${section}.${key}`)

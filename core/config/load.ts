@@ -1,12 +1,12 @@
 import { resolve } from 'node:path'
 import convict from 'convict'
 import { type Address, parseBind } from '../address.ts'
-import { BadConfig } from '../errors.ts'
+import { BadConfig, NothingToServe } from '../errors.ts'
 import { type Plugin, type PluginUse, sortPlugins } from '../plugins.ts'
 import { addDependencies, resolvePlugin } from '../resolve.ts'
 import { findConfigFile, loadConfigFile } from './file.ts'
 import './formats.ts'
-import { normalizeKeys, unknownKeys } from './keys.ts'
+import { mergeValues, normalizeKeys, unknownKeys } from './keys.ts'
 import { type CoreOptions, type OptionSpec, optionTable, variableOf } from './schema.ts'
 
 /** What the command line says, in terms of an option table. */
@@ -30,7 +30,12 @@ export interface Sources {
   /** Reads the command line; called again once all plugins, and so all options, are known. */
   readonly parseArguments?: (table: readonly OptionSpec[]) => Arguments
   /** The plugin that a target (`hello:app`) brings along, and the option that holds the target. */
-  readonly target?: { readonly plugin: string; readonly option: string }
+  readonly target?: {
+    readonly plugin: string
+    readonly option: string
+    /** Without a target there must be a plugin at least. */
+    readonly required?: boolean
+  }
 }
 
 /** A complete, valid configuration. */
@@ -54,61 +59,83 @@ const NO_ARGUMENTS = () => ({ values: new Map<string, unknown>(), faults: [] })
  */
 export async function loadConfiguration(sources: Sources): Promise<Configuration> {
   const parseArguments = sources.parseArguments ?? NO_ARGUMENTS
-  const values = merge(await fileValues(sources), normalizeKeys(sources.values ?? {}))
-  const first = parseArguments(optionTable([]))
-  const uses = await loadPlugins(sources, values, first.values)
+  const probe = parseArguments(optionTable(await targetPlugins(sources, [])))
+  const file = await fileValues(sources, probe.values)
+  let values = mergeValues(file, normalizeKeys(sources.values ?? {}))
+  const uses = await loadPlugins(sources, values, probe.values)
   const table = optionTable(uses.map((use) => use.plugin))
   const args = parseArguments(table)
-  for (const { plugin, options } of uses)
-    values[plugin.name] = merge(section(values, plugin), options)
+  const sections = uses.map((use) => use.plugin.name)
+  for (const { plugin, options } of uses) {
+    if (isEmpty(options)) continue
+    values = mergeValues(values, { [plugin.name]: options })
+  }
   const config = convict(convictSchema(table) as never, {
     env: variables(table, sources.env),
     args: [],
   })
-  const faults = [...args.faults, ...unknownKeys(values, table)]
+  const faults = [...args.faults, ...unknownKeys(values, table, sections)]
   overlay(config, values, args.values, table)
   faults.push(...invalidValues(config, table, args.values, sources))
   if (faults.length > 0) throw new BadConfig(faults.join('\n'))
+  if (sources.target?.required && uses.length === 0) throw new NothingToServe()
   return finish(config, uses, table, sources.cwd)
 }
 
-async function fileValues({ file, cwd, parseArguments }: Sources): Promise<Values> {
-  const named = parseArguments?.(optionTable([])).values.get('config') as string | undefined
+async function fileValues(
+  { file, cwd }: Sources,
+  args: ReadonlyMap<string, unknown>,
+): Promise<Values> {
+  const named = args.get('config') as string | undefined
   const path = named ?? (file === undefined ? findConfigFile(cwd) : file)
   return path === null ? {} : normalizeKeys((await loadConfigFile(path, cwd)).values)
 }
 
 /** `--plugins` or its variable replace the file's list; what code and the target bring is added. */
 async function loadPlugins(
-  { env, cwd, uses = [], target }: Sources,
+  sources: Sources,
   values: Values,
   args: ReadonlyMap<string, unknown>,
 ): Promise<PluginUse[]> {
+  const { env, cwd, uses = [], target } = sources
   const variable = env.WSGI_CORE_PLUGINS?.split(',')
   const listed = args.get('plugins') ?? variable ?? values.plugins ?? []
   const names = [listed].flat().flatMap((name) => String(name).split(','))
-  if (target && hasTarget(target, values, args, env)) names.push(target.plugin)
   const all = [...uses]
-  for (const name of new Set(names.map((each) => each.trim()).filter((each) => each !== ''))) {
-    if (all.some((use) => use.plugin.name === name)) continue
+  const add = async (name: string) => {
+    if (all.some((use) => use.plugin.name === name)) return
     all.push({ plugin: await resolvePlugin(name, cwd), options: {} })
   }
+  for (const name of new Set(names.map((each) => each.trim()).filter((each) => each !== ''))) {
+    await add(name)
+  }
+  if (target && (await hasTarget(sources, values, all))) await add(target.plugin)
   return sortPlugins(await addDependencies(all, cwd))
 }
 
-function hasTarget(
-  { plugin, option }: NonNullable<Sources['target']>,
+/** Only who knows all options can tell the target from the value of one. */
+async function hasTarget(
+  sources: Sources,
   values: Values,
-  args: ReadonlyMap<string, unknown>,
-  env: Sources['env'],
-): boolean {
-  const inFile = (values[plugin] as Values | undefined)?.[option]
-  return args.has('app') || inFile !== undefined || env.WSGI_CORE_APP !== undefined
+  uses: readonly PluginUse[],
+): Promise<boolean> {
+  const { env, target, parseArguments = NO_ARGUMENTS } = sources
+  const inFile = target && (values[target.plugin] as Values | undefined)?.[target.option]
+  if (inFile !== undefined || env.WSGI_CORE_APP !== undefined) return true
+  return parseArguments(optionTable(await targetPlugins(sources, uses))).values.has('app')
 }
 
-const section = (values: Values, plugin: Plugin) => (values[plugin.name] ?? {}) as Values
-
-const merge = (weak: Values, strong: Values): Values => ({ ...weak, ...strong })
+/** These plugins, and those that a target would bring. */
+async function targetPlugins(
+  { cwd, target }: Sources,
+  uses: readonly PluginUse[],
+): Promise<Plugin[]> {
+  const all = [...uses]
+  if (target && !all.some((use) => use.plugin.name === target.plugin)) {
+    all.push({ plugin: await resolvePlugin(target.plugin, cwd), options: {} })
+  }
+  return (await addDependencies(all, cwd)).map((use) => use.plugin)
+}
 
 /** Convict's shape: the core's keys, and one section a plugin. */
 function convictSchema(table: readonly OptionSpec[]): Values {
@@ -201,10 +228,15 @@ function finish(
   const core = values as unknown as CoreOptions
   return {
     core,
-    binds: core.bind.map(parseBind),
+    binds: core.bind.map((text) => inFolder(parseBind(text), resolve(cwd, core.chdir))),
     cwd: resolve(cwd, core.chdir),
     plugins: uses.map(({ plugin }) => ({ plugin, options: values[plugin.name] ?? {} })),
     table,
     print: () => config.toString(),
   }
 }
+
+const isEmpty = (values: Values | PluginUse['options']) => Object.keys(values).length === 0
+
+const inFolder = (address: Address, folder: string): Address =>
+  address.kind === 'unix' ? { kind: 'unix', path: resolve(folder, address.path) } : address

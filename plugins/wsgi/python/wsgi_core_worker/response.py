@@ -163,11 +163,11 @@ class Answer:
         self.done = True
 
     def send_stream(self, chunks) -> None:
-        if not self.bodiless or self.head is None:
+        if not self.bodiless:
             for chunk in chunks:
-                self.send_chunk(chunk)
-                if self.bodiless and self.head is not None:
+                if self.bodiless:
                     break
+                self.send_chunk(chunk)
         self.finish()
 
     def send_chunk(self, chunk: bytes) -> None:

@@ -1,0 +1,105 @@
+import { closeSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Logger } from 'pino'
+import { type AccessEntry, type AccessLog, createAccessLog } from './access-log.ts'
+import type { Configuration } from './config/load.ts'
+import { createLog, type Log, openLogFile } from './log.ts'
+
+/** What a new configuration makes of the logs: nothing before `commit`. */
+export interface LogChange {
+  commit(): Promise<void>
+  discard(): Promise<void>
+}
+
+/** The log files of a server. They outlive generations; a reload goes over to others where the settings say so. */
+export class Logs {
+  readonly #log: Log
+  #settings: Settings
+  #accessLog: AccessLog | undefined
+
+  /** Opens the error log; the access log comes with the first `prepare`. @throws WSGI_CORE_CANNOT_OPEN_LOG */
+  constructor(configuration: Configuration) {
+    this.#settings = { ...settingsOf(configuration), accessFile: null }
+    this.#log = createLog({ level: this.#settings.level, file: this.#settings.file })
+  }
+
+  get logger(): Logger {
+    return this.#log.logger
+  }
+
+  /** One line of the access log; none where there is no such log. */
+  write(entry: AccessEntry): void {
+    this.#accessLog?.write(entry)
+  }
+
+  /**
+   * Opens what a new configuration wants. What throws here has changed nothing.
+   * @throws WSGI_CORE_CANNOT_OPEN_LOG, WSGI_CORE_BAD_LOG_FORMAT
+   */
+  prepare(configuration: Configuration): LogChange {
+    const next = settingsOf(configuration)
+    const { accessFile, accessFormat } = this.#settings
+    const isNew = next.accessFile !== accessFile || next.accessFormat !== accessFormat
+    if (next.file !== this.#settings.file) refuseUnwritable(next.file)
+    const opened = isNew ? this.#openAccessLog(next) : undefined
+    return {
+      commit: async () => {
+        const old = this.#accessLog
+        this.#settings = next
+        this.#log.setLevel(next.level)
+        if (isNew) this.#accessLog = opened
+        this.reopen()
+        if (isNew) await old?.close()
+      },
+      discard: async () => opened?.close(),
+    }
+  }
+
+  /** Opens the files anew, after a rotation. Where that fails, lines go on into the old ones and the log says so. */
+  reopen(): void {
+    this.#attempt(() => this.#log.reopen(this.#settings.file))
+    this.#attempt(() => this.#accessLog?.reopen())
+  }
+
+  #attempt(reopen: () => void): void {
+    try {
+      reopen()
+    } catch (err) {
+      this.logger.error({ err }, 'a log cannot be opened anew; its lines go on into the old file')
+    }
+  }
+
+  flushSync(): void {
+    this.#accessLog?.flushSync()
+  }
+
+  async close(): Promise<void> {
+    await this.#accessLog?.close()
+    await this.#log.close()
+  }
+
+  #openAccessLog({ accessFile, accessFormat }: Settings): AccessLog | undefined {
+    if (accessFile === null) return undefined
+    return createAccessLog({
+      file: accessFile,
+      format: accessFormat,
+      onError: (err) => this.logger.error({ err }, 'the access log cannot be written'),
+    })
+  }
+}
+
+function refuseUnwritable(file: string): void {
+  if (file !== '-') closeSync(openLogFile(file))
+}
+
+type Settings = ReturnType<typeof settingsOf>
+
+function settingsOf({ core, cwd }: Configuration) {
+  const path = (file: string) => (file === '-' ? file : resolve(cwd, file))
+  return {
+    level: core.logLevel,
+    file: path(core.errorLogfile),
+    accessFile: core.accessLogfile === null ? null : path(core.accessLogfile),
+    accessFormat: core.accessLogformat,
+  }
+}
