@@ -26,6 +26,12 @@ export function causes(error: unknown): Error[] {
   return error instanceof Error ? [error, ...causes(error.cause)] : []
 }
 
+/** A worker's traceback travels with the error that it caused. */
+export function tracebackOf(error: unknown): string | undefined {
+  const carrier = causes(error).find((cause) => 'traceback' in cause)
+  return carrier && String((carrier as { traceback?: unknown }).traceback)
+}
+
 const USAGE = new Set([
   'WSGI_CORE_BAD_CONFIG',
   'WSGI_CORE_UNKNOWN_PLUGIN',

@@ -43,20 +43,17 @@ function optionHelp(definition: OptionDefinition): string {
 }
 
 /** `-w, --workers N` */
-export function spelling({
-  arg,
-  argAliases = [],
-  short,
-  format,
-  metavar,
-}: OptionDefinition): string {
+export function spelling(definition: OptionDefinition): string {
+  const { arg, argAliases = [], short, format, metavar } = definition
   const value = metavar ?? (typeof format === 'string' ? FORMATS[format]?.metavar : 'WORD')
-  const names = [short && `-${short}`, ...[arg, ...argAliases].map((name) => `--${name}`)]
+  const dashes = definition.default === true ? '--no-' : '--' // the spelling that changes something
+  const names = [short && `-${short}`, ...[arg, ...argAliases].map((name) => dashes + name)]
   return `${names.filter(Boolean).join(', ')}${value ? ` ${value}` : ''}`
 }
 
 function fallback({ default: value, format }: OptionDefinition): string {
   const choices = typeof format === 'string' ? '' : ` One of: ${format.join(', ')}.`
-  const empty = value === null || value === '' || (Array.isArray(value) && value.length === 0)
-  return `${choices}${empty ? '' : ` Default: ${String(value).replaceAll('\n', ' ')}.`}`
+  const silent =
+    ['', '.', '-'].includes(String(value)) || value === null || typeof value === 'boolean'
+  return `${choices}${silent ? '' : ` Default: ${String(value)}.`}`
 }

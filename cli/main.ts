@@ -9,7 +9,7 @@ import {
   version,
 } from '../core/index.ts'
 import { parseArguments } from './args.ts'
-import { causes, EXIT, exitCodeOf } from './exit-codes.ts'
+import { causes, EXIT, exitCodeOf, tracebackOf } from './exit-codes.ts'
 import { help } from './help.ts'
 import { createPidfile } from './pidfile.ts'
 import { handleSignals } from './signals.ts'
@@ -124,10 +124,4 @@ function report(error: unknown): void {
   for (const line of text.trimEnd().split('\n')) process.stderr.write(`wsgi-core: error: ${line}\n`)
   const traceback = tracebackOf(error)
   if (traceback) process.stderr.write(`${traceback.trimEnd()}\n`)
-}
-
-/** A worker's traceback travels with the error that it caused. */
-function tracebackOf(error: unknown): string | undefined {
-  const carrier = causes(error).find((cause) => 'traceback' in cause)
-  return carrier && String((carrier as { traceback?: unknown }).traceback)
 }

@@ -1,4 +1,5 @@
 import type { Server } from '../core/index.ts'
+import { tracebackOf } from './exit-codes.ts'
 
 /** Binds gunicorn's signals to the server. @returns the promise of its end. */
 export function handleSignals(server: Server): Promise<void> {
@@ -15,6 +16,7 @@ export function handleSignals(server: Server): Promise<void> {
     process.on('SIGQUIT', (signal) => stop(signal, true))
     process.on('SIGHUP', () => reload(server))
     process.on('SIGUSR1', () => reopenLogs(server))
+    for (const signal of UNHANDLED) process.on(signal, () => ignore(server, signal))
   })
 }
 
@@ -30,6 +32,15 @@ async function reload(server: Server): Promise<void> {
     await server.reload()
     server.log?.info('Reloaded')
   } catch (err) {
-    server.log?.error({ err }, 'the reload failed; the server goes on as it was')
+    const traceback = tracebackOf(err)
+    const details = traceback ? { err, traceback } : { err }
+    server.log?.error(details, 'the reload failed; the server goes on as it was')
   }
+}
+
+/** Their default action would end or stop the process. */
+const UNHANDLED = ['SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as const
+
+function ignore(server: Server, signal: NodeJS.Signals): void {
+  server.log?.warn(`signal ${signal.slice(3).toLowerCase()} is ignored: it has no meaning here yet`)
 }

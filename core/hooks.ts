@@ -55,7 +55,7 @@ export const createHooks = () =>
     /** A request's head is parsed, before routing. Must be quick; an error here is a 500. */
     request: new SyncHook<[IncomingMessage, ServerResponse]>(['request', 'response'], 'request'),
     /** No route took the request: who answers? The first tap that returns true has taken it. */
-    handle: new AsyncSeriesBailHook<[FastifyRequest, FastifyReply], true>(
+    handle: new AsyncSeriesBailHook<[FastifyRequest, FastifyReply], true | undefined>(
       ['request', 'reply'],
       'handle',
     ),

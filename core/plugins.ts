@@ -34,7 +34,16 @@ export type Schema = Readonly<Record<string, OptionDefinition>>
 
 type Value<O extends OptionDefinition> = O['format'] extends readonly (infer Choice)[]
   ? Choice
-  : O['default']
+  : Widened<O['default']>
+
+/** `1` and `true` are examples of what an option holds, not all that it may hold. */
+type Widened<T> = [T] extends [number]
+  ? number
+  : [T] extends [boolean]
+    ? boolean
+    : [T] extends [string]
+      ? string
+      : T
 
 /** The options that a schema describes, inferred from its formats and defaults. */
 export type Options<S extends Schema> = { readonly [K in keyof S]: Value<S[K]> }

@@ -45,14 +45,10 @@ export class Dispatcher {
     this.#directory = directory
     this.#queue = new Queue(directory.path, FRONT)
     this.#scoreboard = new Scoreboard(directory.file('scoreboard'), entries, FRONT)
-    this.#server = createServer((socket) => {
-      const jobs = {
-        find: (id: number) => this.#queue.find(id),
-        settle: (id: number) => this.#settle(id),
-      }
-      const link = new WorkerLink(socket, jobs)
-      this.#links.add(link)
-      socket.on('close', () => this.#links.delete(link))
+    const jobs = { find: (id: number) => this.#queue.find(id), settle: (id: number) => this.#settle(id) }
+    const closed = (link: WorkerLink) => this.#links.delete(link)
+    this.#server = createServer({ pauseOnConnect: true }, (socket) => {
+      this.#links.add(new WorkerLink(socket, jobs, closed))
     })
     this.#server.listen(directory.file(`front-${FRONT}.sock`))
   }

@@ -43,6 +43,8 @@ export interface Job {
   /** @returns false to be spared more until `source.resume()`. */
   data(bytes: Buffer, source: Source): boolean
   end(): void
+  /** Whether all bytes given so far have left for the kernel, so that their buffers can be used again. */
+  readonly flushed: boolean
   /** Until `uncork`, what comes is gathered and leaves at once. */
   cork(): void
   uncork(): void

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import { type OnReadOpts, Socket } from 'node:net'
 import {
   BODY_GONE,
   BODY_LAST,
@@ -18,22 +18,35 @@ export interface Jobs {
 
 /** The largest head or control payload that is gathered before it is read. DATA passes through in pieces. */
 const GATHER_LIMIT = 1_048_576
+const READ_SIZE = 131_072
+const NOTHING = Buffer.alloc(0)
 
 /** The socket of one worker thread: big and streamed answers, files, bodies on demand. */
 export class WorkerLink implements Source {
   readonly #socket: Socket
   readonly #jobs: Jobs
-  #rest: Buffer = Buffer.alloc(0)
+  /** Read into again and again, unless a client's socket still needs what is in it. */
+  #buffer: Buffer = Buffer.allocUnsafeSlow(READ_SIZE)
+  #rest: Buffer = NOTHING
   /** Bytes of the current DATA (or RESPONSE body) that are still to come, and whom they belong to. */
   #streaming = 0
   #job: Job | undefined
   #endsAnswer = false
+  /** Who was given bytes last. */
+  #last: Job | undefined
 
-  constructor(socket: Socket, jobs: Jobs) {
-    this.#socket = socket
+  constructor(accepted: Socket, jobs: Jobs, closed: (link: WorkerLink) => void) {
     this.#jobs = jobs
-    socket.on('data', (chunk: Buffer) => this.#read(chunk))
-    socket.on('error', () => {}) // its worker is gone: the supervisor hears of it from the spawner
+    this.#socket = reread(accepted, {
+      buffer: () => this.#buffer,
+      callback: (length, chunk) => {
+        this.#read((chunk as Buffer).subarray(0, length))
+        return true
+      },
+    })
+    this.#socket.on('error', () => {}) // its worker is gone: the supervisor hears of it from the spawner
+    this.#socket.on('close', () => closed(this))
+    this.#socket.resume()
   }
 
   pause(): void {
@@ -60,13 +73,22 @@ export class WorkerLink implements Source {
       corked.cork()
     }
     corked?.uncork()
-    this.#rest = bytes
+    this.#renewBuffer(corked)
+    this.#rest = bytes.length > 0 ? Buffer.from(bytes) : NOTHING
+  }
+
+  /** What a client's socket could not take at once is still in the buffer: it keeps that one. */
+  #renewBuffer(corked: Job | undefined): void {
+    const flushed = (this.#last?.flushed ?? true) && (corked?.flushed ?? true)
+    this.#last = undefined
+    if (!flushed) this.#buffer = Buffer.allocUnsafeSlow(READ_SIZE)
   }
 
   /** Passes body bytes on as they come. */
   #pass(bytes: Buffer): number {
     const piece = bytes.length > this.#streaming ? bytes.subarray(0, this.#streaming) : bytes
     this.#streaming -= piece.length
+    this.#last = this.#job
     if (this.#job?.data(piece, this) === false) this.pause()
     if (this.#streaming === 0 && this.#endsAnswer) this.#job?.end()
     return piece.length
@@ -114,6 +136,7 @@ export class WorkerLink implements Source {
     const end = FRAME_HEADER + length
     if (failed || bytes.length >= end) {
       const bodyEnd = Math.min(bytes.length, end)
+      this.#last = job
       job?.whole(bytes.toString('latin1', FRAME_HEADER, start), bytes, start, bodyEnd, failed)
       this.#stream(undefined, end - start, false) // passed over
       return
@@ -150,4 +173,12 @@ export class WorkerLink implements Source {
     const flags = (answer.last ? BODY_LAST : 0) | (answer.gone ? BODY_GONE : 0)
     this.#socket.write(encodeFrame(FRAME.body, id, flags, answer.bytes))
   }
+}
+
+/** The same connection, read into one buffer again and again: node:net offers that for sockets that connect only. */
+function reread(accepted: Socket, onread: OnReadOpts): Socket {
+  const source = accepted as unknown as { _handle: unknown }
+  const handle = source._handle
+  source._handle = null
+  return new Socket({ handle, onread } as ConstructorParameters<typeof Socket>[0])
 }

@@ -33,6 +33,7 @@ const FIRST_BACK_OFF = 100
 const LAST_BACK_OFF = 10_000
 /** How often workers that are leaving, but wait in a read, are woken. */
 const WAKE_EVERY = 20
+const SIGKILL = 9
 const MAX_ENTRIES = 4096
 
 /** A set of workers on one queue: starts them, watches over them, replaces them, stops them. Knows no language. */
@@ -252,9 +253,10 @@ export class WorkerPool {
     signal: number | null,
     traceback: string,
   ): void {
-    if (expected && code === 0) return this.#log.info(`Worker exiting (pid: ${pid})`)
+    const asked = this.#stopping && signal !== SIGKILL
+    if ((expected && code === 0) || asked) return this.#log.info(`Worker exiting (pid: ${pid})`)
     const cause = signal === null ? `code ${code}` : signalName(signal)
-    const hint = signal === 9 ? ' Perhaps out of memory?' : ''
+    const hint = signal === SIGKILL ? ' Perhaps out of memory?' : ''
     const details = {
       ...(traceback && { traceback }),
       ...(signal === null ? { code } : { signal: cause }),

@@ -1,6 +1,11 @@
 import { constants } from 'node:os'
 
-const NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]))
+const ALIASES = ['SIGIOT', 'SIGPOLL', 'SIGUNUSED']
+const NAMES = new Map(
+  Object.entries(constants.signals)
+    .filter(([name]) => !ALIASES.includes(name))
+    .map(([name, number]) => [number, name]),
+)
 
 /** `SIGKILL` for 9. */
 export const signalName = (number: number): string => NAMES.get(number) ?? `signal ${number}`

@@ -104,6 +104,10 @@ export class Exchange implements Job {
     else this.#response.end()
   }
 
+  get flushed(): boolean {
+    return this.#response.writableLength === 0 && !this.#spill
+  }
+
   cork(): void {
     this.#response.cork()
   }

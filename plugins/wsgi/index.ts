@@ -39,7 +39,7 @@ const config = {
     short: 'e',
   },
   requestBuffering: {
-    doc: 'Read request bodies in full before a worker sees the request. --no-request-buffering: the worker reads them.',
+    doc: 'Requests reach a worker only once their body is here; with --no-request-buffering the worker reads it.',
     format: 'flag',
     default: true,
     arg: 'request-buffering',

@@ -84,7 +84,7 @@ class Front:
 
     def start(self, python: str) -> None:
         self.control, far = socket.socketpair()
-        self.error_file = open(self.path("stderr"), "w+b")
+        self.error_file = open(self.path("stderr"), "ab")
         actions = [(os.POSIX_SPAWN_DUP2, self.error_file.fileno(), 2), (os.POSIX_SPAWN_DUP2, far.fileno(), 3)]
         arguments = [python, "-W", "error::ResourceWarning", SPAWNER]
         if far.fileno() == 3:
@@ -190,11 +190,20 @@ class Front:
             self.frames.append(Frame(source, bytes(buffer[:16]), bytes(buffer[16:size])))
             del buffer[:size]
 
+    def wait_idle(self, worker: int = 0) -> None:
+        """Until the worker's only thread sleeps in its read of the queue."""
+        def find() -> bool:
+            with open(f"/proc/{self.board[worker * 8]}/stat", encoding="ascii", errors="replace") as file:
+                return not self.board[worker * 8 + 2] and file.read().rpartition(")")[2].split()[0] == "S"
+
+        self.wait(find, "an idle worker")
+
     # Slots
 
     def send(self, path: str = "/", body: bytes = b"", method: str = "GET", kind: int | None = None, **extra) -> int:
         """Write a request; `kind` is the body's, `block` puts the environ into that block."""
         block, front_flags, length = extra.pop("block", None), 0, extra.pop("length", len(body))
+        body_file = extra.pop("body_file", True)
         environ = {
             "REQUEST_METHOD": method, "SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": "", "SERVER_NAME": "test",
             "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "wsgi.url_scheme": "http",
@@ -213,7 +222,7 @@ class Front:
             with open(self.path("bodies"), "r+b") as file:
                 file.seek(block * 65_536)
                 file.write(content)
-        if kind == 3:
+        if kind == 3 and body_file:
             with open(self.path(f"body-0-{request}"), "wb") as file:
                 file.write(body)
         read_at = time.monotonic_ns() - 20_000_000
@@ -249,8 +258,8 @@ class Front:
     # Ends
 
     def errors(self) -> str:
-        self.error_file.seek(0)
-        return self.error_file.read().decode()
+        with open(self.path("stderr"), encoding="utf-8", errors="replace") as file:
+            return file.read()
 
     def wait_spawner(self) -> int:
         """The spawner's exit status."""
@@ -273,6 +282,9 @@ class Front:
         self.poll(0)
 
     def close(self) -> None:
+        for way in self.buffers:
+            if isinstance(way, socket.socket):
+                way.close()
         self.control.close()
         for descriptor in (self.queue, self.answers):
             if descriptor is not None:
@@ -287,8 +299,5 @@ class Front:
             raise
         finally:
             self.listener.close()
-            for way in self.buffers:
-                if isinstance(way, socket.socket):
-                    way.close()
             self.error_file.close()
             shutil.rmtree(self.directory)

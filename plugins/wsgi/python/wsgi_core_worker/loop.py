@@ -32,6 +32,10 @@ class Lane:
             link = self.links[front] = Link(path, self.number)
         return link
 
+    def close(self) -> None:
+        for link in self.links.values():
+            link.socket.close()
+
 
 class SharedFiles:
     """The descriptors that all threads of a worker share."""

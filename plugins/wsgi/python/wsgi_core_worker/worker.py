@@ -159,3 +159,5 @@ def serve_lane(lane: Lane, life: Life, app, base: dict) -> None:
         log("error", "worker failed", error)
         flush_streams()
         os._exit(1)
+    finally:
+        lane.close()

@@ -1,0 +1,4 @@
+"""Fails when it is imported."""
+
+
+raise ValueError("broken on import")

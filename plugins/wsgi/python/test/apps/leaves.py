@@ -1,0 +1,4 @@
+"""Leaves when it is imported."""
+import sys
+
+sys.exit(5)
