@@ -46,7 +46,7 @@ export interface Configuration {
   /** In the order in which they are applied. */
   readonly plugins: readonly { readonly plugin: Plugin; readonly options: unknown }[]
   readonly table: readonly OptionSpec[]
-  /** All of it as JSON, which is a config file too; secrets are masked. */
+  /** All of it as JSON, which is a config file too; secrets that are set are masked. */
   print(): string
 }
 
@@ -73,7 +73,7 @@ export async function loadConfiguration(sources: Sources): Promise<Configuration
   const config = convict(convictSchema(table) as never, {
     env: variables(table, sources.env),
     args: [],
-  })
+  }) as unknown as Config
   const faults = [...args.faults, ...unknownKeys(values, table, sections)]
   overlay(config, values, args.values, table)
   faults.push(...invalidValues(config, table, args.values, sources))
@@ -164,7 +164,15 @@ function variables(table: readonly OptionSpec[], env: Sources['env']): NodeJS.Pr
   return result
 }
 
-type Config = ReturnType<typeof convict>
+/** The part of convict that is used, without its deep types: our schema is only known at run time. */
+interface Config {
+  load(values: Values): void
+  get(path: string): unknown
+  set(path: string, value: unknown): void
+  validate(options: { allowed: 'strict' }): void
+  getProperties(): Values
+  toString(): string
+}
 
 function overlay(
   config: Config,
@@ -182,7 +190,7 @@ function overlay(
   }
   config.load(known) // convict lays the environment over it
   for (const [path, value] of args) {
-    if (table.some((spec) => spec.path === path)) config.set(path as never, value as never)
+    if (table.some((spec) => spec.path === path)) config.set(path, value)
   }
 }
 
@@ -224,7 +232,7 @@ function finish(
   table: readonly OptionSpec[],
   cwd: string,
 ): Configuration {
-  const values = config.getProperties() as unknown as Values
+  const values = config.getProperties()
   const core = values as unknown as CoreOptions
   return {
     core,
@@ -232,11 +240,25 @@ function finish(
     cwd: resolve(cwd, core.chdir),
     plugins: uses.map(({ plugin }) => ({ plugin, options: values[plugin.name] ?? {} })),
     table,
-    print: () => config.toString(),
+    print: () => print(config, table),
   }
 }
 
-const isEmpty = (values: Values | PluginUse['options']) => Object.keys(values).length === 0
+/** A secret that is not set needs no mask, and with one would not load again. */
+function print(config: Config, table: readonly OptionSpec[]): string {
+  const shown = config.getProperties()
+  for (const { path, definition } of table) {
+    if (!definition.sensitive || config.get(path) === definition.default) continue
+    const [head, key] = path.split('.') as [string, string?]
+    if (key === undefined) shown[head] = MASK
+    else shown[head] = { ...(shown[head] as Values), [key]: MASK }
+  }
+  return JSON.stringify(shown, null, 2)
+}
+
+const MASK = '[Sensitive]'
+
+const isEmpty = (values: object) => Object.keys(values).length === 0
 
 const inFolder = (address: Address, folder: string): Address =>
   address.kind === 'unix' ? { kind: 'unix', path: resolve(folder, address.path) } : address

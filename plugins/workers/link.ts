@@ -9,6 +9,7 @@ import {
   TAKEN_REFUSED,
 } from './frames.ts'
 import type { HandedFile, Job, Source } from './job.ts'
+import { ReadBuffers } from './read-buffers.ts'
 
 /** What a link needs to know of the jobs under way. */
 export interface Jobs {
@@ -18,15 +19,13 @@ export interface Jobs {
 
 /** The largest head or control payload that is gathered before it is read. DATA passes through in pieces. */
 const GATHER_LIMIT = 1_048_576
-const READ_SIZE = 131_072
 const NOTHING = Buffer.alloc(0)
 
 /** The socket of one worker thread: big and streamed answers, files, bodies on demand. */
 export class WorkerLink implements Source {
   readonly #socket: Socket
   readonly #jobs: Jobs
-  /** Read into again and again, unless a client's socket still needs what is in it. */
-  #buffer: Buffer = Buffer.allocUnsafeSlow(READ_SIZE)
+  readonly #buffers = new ReadBuffers()
   #rest: Buffer = NOTHING
   /** Bytes of the current DATA (or RESPONSE body) that are still to come, and whom they belong to. */
   #streaming = 0
@@ -38,7 +37,7 @@ export class WorkerLink implements Source {
   constructor(accepted: Socket, jobs: Jobs, closed: (link: WorkerLink) => void) {
     this.#jobs = jobs
     this.#socket = reread(accepted, {
-      buffer: () => this.#buffer,
+      buffer: () => this.#buffers.next,
       callback: (length, chunk) => {
         this.#read((chunk as Buffer).subarray(0, length))
         return true
@@ -73,15 +72,9 @@ export class WorkerLink implements Source {
       corked.cork()
     }
     corked?.uncork()
-    this.#renewBuffer(corked)
-    this.#rest = bytes.length > 0 ? Buffer.from(bytes) : NOTHING
-  }
-
-  /** What a client's socket could not take at once is still in the buffer: it keeps that one. */
-  #renewBuffer(corked: Job | undefined): void {
-    const flushed = (this.#last?.flushed ?? true) && (corked?.flushed ?? true)
+    if (this.#last) this.#buffers.lend(this.#last)
     this.#last = undefined
-    if (!flushed) this.#buffer = Buffer.allocUnsafeSlow(READ_SIZE)
+    this.#rest = bytes.length > 0 ? Buffer.from(bytes) : NOTHING
   }
 
   /** Passes body bytes on as they come. */

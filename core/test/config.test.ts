@@ -1,0 +1,307 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { parseArguments } from '../../cli/args.ts'
+import { definePlugin, loadConfiguration, type Plugin, type Sources } from '../index.ts'
+
+interface Context {
+  folder: string
+  load(sources?: Partial<Sources> & { argv?: string; json?: unknown }): Promise<Loaded>
+  faults(sources: Parameters<Context['load']>[0]): Promise<string[]>
+}
+type Loaded = Awaited<ReturnType<typeof loadConfiguration>>
+
+const shop = definePlugin({
+  name: 'shop',
+  config: {
+    size: { doc: 'Size.', format: 'natural', default: 1, arg: 'shop-size' },
+    items: { doc: 'Items.', format: 'texts', default: [] as string[], arg: 'item' },
+    prices: { doc: 'Prices.', format: 'texts', default: [] as string[] },
+    openAt: { doc: 'Opens.', format: ['day', 'night'], default: 'day', arg: 'open-at' },
+    code: { doc: 'Code.', format: 'text', default: '', arg: 'code', sensitive: true },
+    digits: { doc: 'Digits.', format: 'natural', default: 0, arg: 'digits', sensitive: true },
+  },
+  apply() {},
+})
+const bare = definePlugin({ name: 'bare', apply() {} })
+const use = (plugin: Plugin, options = {}) => ({ plugin, options })
+
+const withFolder = (name: string) => {
+  const test = suite<Context>(name)
+  test.before.each((context) => {
+    context.folder = mkdtempSync(join(tmpdir(), 'wsgi-core-config-'))
+    context.load = ({ argv, json, ...sources } = {}) => {
+      if (json !== undefined) {
+        writeFileSync(join(context.folder, 'wsgi-core.config.json'), JSON.stringify(json))
+      }
+      const words = argv?.split(' ').filter(Boolean)
+      return loadConfiguration({
+        cwd: context.folder,
+        env: {},
+        uses: [use(shop)],
+        ...(words && {
+          parseArguments: (table) => parseArguments(words, table),
+          target: { plugin: 'wsgi', option: 'app' },
+        }),
+        ...sources,
+      })
+    }
+    context.faults = async (sources) => {
+      try {
+        await context.load(sources)
+      } catch (error) {
+        assert.is((error as { code?: string }).code, 'WSGI_CORE_BAD_CONFIG', String(error))
+        return (error as Error).message.split('\n')
+      }
+      throw new Error('nothing is wrong with it')
+    }
+  })
+  test.after.each(({ folder }) => rmSync(folder, { recursive: true }))
+  return test
+}
+
+const optionsOf = (loaded: Loaded, name: string) =>
+  loaded.plugins.find(({ plugin }) => plugin.name === name)?.options as Record<string, unknown>
+
+const precedence = withFolder('precedence')
+
+precedence('goes default, file, code, environment, arguments', async ({ load }) => {
+  const json = { keepAlive: 2, shop: { size: 2 } }
+  const values = { keepAlive: 3, shop: { size: 3 } }
+  const env = { WSGI_CORE_KEEP_ALIVE: '4', WSGI_CORE_SHOP_SIZE: '4' }
+  const argv = '--keep-alive 5 --shop-size 5'
+  const both = (loaded: Loaded) => [loaded.core.keepAlive, optionsOf(loaded, 'shop').size]
+  assert.equal(both(await load()), [75, 1])
+  assert.equal(both(await load({ json })), [2, 2])
+  assert.equal(both(await load({ values })), [3, 3])
+  assert.equal(both(await load({ values, env })), [4, 4])
+  assert.equal(both(await load({ values, env, argv })), [5, 5])
+})
+
+precedence('is by option, also within a section', async ({ load }) => {
+  const json = { shop: { size: 2, items: ['file'] } }
+  const loaded = await load({ json, values: { shop: { size: 3 } } })
+  assert.equal(optionsOf(loaded, 'shop').items, ['file'])
+  assert.is(optionsOf(loaded, 'shop').size, 3)
+})
+
+precedence("of use(plugin(options)) is code's", async ({ load }) => {
+  const uses = [use(shop, { size: 3 })]
+  assert.is(optionsOf(await load({ json: { shop: { size: 2 } }, uses }), 'shop').size, 3)
+  const env = { WSGI_CORE_SHOP_SIZE: '4' }
+  assert.is(optionsOf(await load({ env, uses }), 'shop').size, 4)
+})
+
+precedence('of --plugins over its variable over the file', async ({ folder, load }) => {
+  for (const name of ['a', 'b', 'c']) {
+    const source = `export default { name: '${name}', config: {}, dependencies: [], apply() {} }`
+    writeFileSync(join(folder, `${name}.mjs`), source)
+  }
+  const names = (loaded: Loaded) => loaded.plugins.map(({ plugin }) => plugin.name)
+  const json = { plugins: ['./a.mjs'] }
+  const env = { WSGI_CORE_PLUGINS: './a.mjs, ./b.mjs' }
+  assert.equal(names(await load({ uses: [] })), ['a'].slice(1))
+  assert.equal(names(await load({ uses: [], json })), ['a'])
+  assert.equal(names(await load({ uses: [], env })), ['a', 'b'])
+  assert.equal(names(await load({ uses: [], env, argv: '--plugins ./c.mjs' })), ['c'])
+  assert.equal(names(await load({ uses: [], argv: '--plugins ./c.mjs,./a.mjs' })), ['c', 'a'])
+})
+
+precedence.run()
+
+const reading = withFolder('configuration')
+
+reading('reads stand-in variables, and its own variables are stronger', async ({ load }) => {
+  const argv = 'hello:app'
+  const workers = async (env: Sources['env']) =>
+    optionsOf(await load({ env, argv }), 'workers').count
+  assert.is(await workers({ WEB_CONCURRENCY: '3' }), 3)
+  assert.is(await workers({ WEB_CONCURRENCY: '3', WSGI_CORE_WORKERS: '4' }), 4)
+  const bind = async (env: Sources['env']) => (await load({ env })).core.bind
+  assert.equal(await bind({ PORT: '9000' }), ['0.0.0.0:9000'])
+  assert.equal(await bind({ PORT: '9000', WSGI_CORE_BIND: ':1, :2' }), [':1', ':2'])
+  assert.equal(await bind({ PORT: '' }), ['127.0.0.1:8000'])
+})
+
+reading('takes an application from arguments, variable or file', async ({ load }) => {
+  const app = async (sources: Parameters<Context['load']>[0]) =>
+    optionsOf(await load(sources), 'wsgi')?.app
+  const parse: Sources['parseArguments'] = () => ({
+    values: new Map([
+      ['app', 'a:b'],
+      ['wsgi.app', 'a:b'],
+    ]),
+    faults: [],
+  })
+  const target = { plugin: 'wsgi', option: 'app' }
+  assert.is(await app({ parseArguments: parse, target }), 'a:b')
+  assert.is(await app({ argv: '--keep-alive 1', env: { WSGI_CORE_APP: 'c:d' } }), 'c:d')
+  assert.is(await app({ argv: '--keep-alive 1', json: { wsgi: { app: 'e:f' } } }), 'e:f')
+})
+
+reading("does not take a plugin's value for the application", async ({ load }) => {
+  const loaded = await load({ argv: '--shop-size 3' })
+  assert.equal(
+    loaded.plugins.map(({ plugin }) => plugin.name),
+    ['shop'],
+  )
+})
+
+reading("knows an application's flags before it", async ({ load }) => {
+  const loaded = await load({ argv: '--preload hello:app' })
+  assert.is(optionsOf(loaded, 'workers').preload, true)
+})
+
+reading('demands something to serve where that is required', async ({ load }) => {
+  const target = { plugin: 'wsgi', option: 'app', required: true }
+  const parseNothing = () => ({ values: new Map(), faults: [] })
+  const sources = { uses: [], parseArguments: parseNothing, target }
+  const error = await load(sources).catch((reason) => reason)
+  assert.is(error.code, 'WSGI_CORE_NOTHING_TO_SERVE')
+  assert.match(error.message, /^no application given/)
+  await load({ ...sources, uses: [use(bare)] })
+})
+
+reading('reads keys in snake case and kebab case, not what lies in values', async ({ load }) => {
+  const json = { keep_alive: 2, 'graceful-timeout': 3, shop: { open_at: 'night' } }
+  const loaded = await load({ json })
+  assert.is(loaded.core.keepAlive, 2)
+  assert.is(loaded.core.gracefulTimeout, 3)
+  assert.is(optionsOf(loaded, 'shop').openAt, 'night')
+})
+
+reading('reads the sections of plugins whose names have dashes', async ({ load }) => {
+  const dashed = definePlugin({ ...shop, name: 'corner-shop', config: shop.config, apply() {} })
+  const loaded = await load({ uses: [use(dashed)], json: { 'corner-shop': { size: 9 } } })
+  assert.is(optionsOf(loaded, 'corner-shop').size, 9)
+})
+
+reading('takes texts from files for any kind of option', async ({ load }) => {
+  const loaded = await load({ json: { keepAlive: '2', shop: { size: '3', items: 'a, b' } } })
+  assert.is(loaded.core.keepAlive, 2)
+  assert.equal(optionsOf(loaded, 'shop').items, ['a', 'b'])
+})
+
+reading('resolves paths of sockets in the folder of chdir', async ({ folder, load }) => {
+  const loaded = await load({ values: { chdir: 'sub', bind: ['unix:app.sock', ':80'] } })
+  assert.is(loaded.cwd, join(folder, 'sub'))
+  assert.equal(loaded.binds, [
+    { kind: 'unix', path: join(folder, 'sub/app.sock') },
+    { kind: 'tcp', host: '0.0.0.0', port: 80 },
+  ])
+})
+
+reading('applies plugins without options', async ({ load }) => {
+  const loaded = await load({ uses: [use(bare)], json: { bare: {} } })
+  assert.equal(optionsOf(loaded, 'bare'), {})
+})
+
+reading.run()
+
+const wrong = withFolder('a bad configuration')
+
+wrong('lists all faults at once, each with its place', async ({ faults }) => {
+  const found = await faults({
+    json: { backlog: 0, kepAlive: 1, shop: { openAt: 'noon', sise: 2 } },
+    env: { WSGI_CORE_GRACEFUL_TIMEOUT: 'soon', PORT: '70000' },
+    argv: '--keep-alive long --shop-size -3 --wrokers 4',
+  })
+  const places = [
+    'argument --wrokers: unknown option',
+    "setting 'kepAlive' is unknown; did you mean 'keepAlive'?",
+    "setting 'shop.sise' is unknown; did you mean 'shop.size'?",
+    "setting 'backlog': must be a whole number, 1 or more",
+    'variable PORT: address',
+    'variable WSGI_CORE_GRACEFUL_TIMEOUT: must be a number of seconds',
+    'argument --keep-alive: must be a number of seconds',
+    'argument --shop-size: must be a whole number, 0 or more',
+    "setting 'shop.openAt': must be one of the possible values",
+  ]
+  for (const place of places) {
+    assert.ok(
+      found.some((fault) => fault.startsWith(place)),
+      `${place}\nis not in\n${found.join('\n')}`,
+    )
+  }
+  assert.is(found.length, places.length, found.join('\n'))
+})
+
+const UNKNOWN: [unknown, string][] = [
+  [
+    { workers: { count: 2 } },
+    "setting 'workers' belongs to plugin 'workers', which is not loaded; add it to 'plugins'",
+  ],
+  [{ nothing: { like: 'it' } }, "setting 'nothing' is unknown; see --help"],
+  [{ openAt: 'day' }, "setting 'openAt' is unknown; did you mean 'shop.openAt'?"],
+  [{ shop: 3 }, "setting 'shop' is a section, not a value; set 'shop.size', 'shop.items'"],
+  [{ shop: 'text' }, "setting 'shop' is a section, not a value;"],
+  [{ bare: true }, "setting 'bare' is a section, not a value; remove it"],
+  [{ core: {} }, "setting 'core' is unknown"],
+]
+
+for (const [json, text] of UNKNOWN) {
+  wrong(`says of ${JSON.stringify(json)}: ${text}`, async ({ faults }) => {
+    const [fault] = await faults({ json, uses: [use(shop), use(bare)] })
+    assert.ok(fault?.startsWith(text), fault)
+  })
+}
+
+for (const [format, value] of [
+  ['keepAlive', -1],
+  ['keepAlive', '1s'],
+  ['backlog', 1.5],
+  ['bind', []],
+  ['bind', ['nowhere:http']],
+  ['logLevel', 'loud'],
+  ['chdir', 3],
+  ['plugins', 3],
+] as const) {
+  wrong(`refuses ${format} ${JSON.stringify(value)}`, async ({ faults, load }) => {
+    if (format === 'plugins') {
+      const error = await load({ values: { plugins: value } }).catch((reason) => reason)
+      assert.is(error.code, 'WSGI_CORE_UNKNOWN_PLUGIN')
+    } else assert.match((await faults({ values: { [format]: value } }))[0] ?? '', `'${format}':`)
+  })
+}
+
+wrong('never shows a sensitive value', async ({ faults }) => {
+  const found = await faults({ values: { shop: { digits: 'hunter2' } } })
+  assert.match(found[0] ?? '', "setting 'shop.digits': must be a whole number")
+  assert.not.match(found.join('\n'), 'hunter2')
+})
+
+wrong.run()
+
+const printing = withFolder('print')
+
+printing('is a config file that gives the same again', async ({ folder, load }) => {
+  const values = { keepAlive: 2, shop: { size: 3, items: ['a'], openAt: 'night' } }
+  const loaded = await load({ values })
+  writeFileSync(join(folder, 'printed.json'), loaded.print())
+  const again = await load({ file: 'printed.json' })
+  assert.equal(again.core, loaded.core)
+  assert.equal(again.plugins, loaded.plugins)
+  assert.is(again.print(), loaded.print())
+})
+
+printing('holds every option, and what the application brings', async ({ load }) => {
+  const parse: Sources['parseArguments'] = (table) => {
+    const { values, faults } = parseArguments(['hello:app'], table)
+    return { values: new Map([...values, ['wsgi.app', 'hello:app']]), faults }
+  }
+  const target = { plugin: 'wsgi', option: 'app' }
+  const printed = JSON.parse((await load({ parseArguments: parse, target })).print())
+  assert.is(printed.wsgi.app, 'hello:app')
+  assert.is(printed.workers.count, 1)
+  assert.equal(printed.bind, ['127.0.0.1:8000'])
+})
+
+printing('masks what is sensitive', async ({ load }) => {
+  const text = (await load({ values: { shop: { code: 'hunter2' } } })).print()
+  assert.not.match(text, 'hunter2')
+  assert.match(text, '"code": "[Sensitive]"')
+})
+
+printing.run()

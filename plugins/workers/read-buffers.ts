@@ -1,0 +1,43 @@
+/** As much as one read takes. */
+const READ_SIZE = 131_072
+/** Buffers that are kept for later, of all pools together. */
+const KEEP = 32
+
+/** Who may still need what is in a buffer. */
+export interface Borrower {
+  /** Whether all bytes given so far have left for the kernel. */
+  readonly flushed: boolean
+}
+
+const free: Buffer[] = []
+
+/**
+ * The buffers that one connection is read into. A buffer whose bytes wait in a client's socket is lent until they
+ * have left, then used again: without that, big answers would keep the garbage collector busy.
+ */
+export class ReadBuffers {
+  #current: Buffer | undefined
+  #lent: { readonly buffer: Buffer; readonly to: Borrower }[] = []
+
+  /** The buffer for the next read. */
+  get next(): Buffer {
+    if (this.#lent.length > 0) this.#collect()
+    this.#current ??= free.pop() ?? Buffer.allocUnsafeSlow(READ_SIZE)
+    return this.#current
+  }
+
+  /** The bytes of the last read were given to `borrower`. */
+  lend(borrower: Borrower): void {
+    if (borrower.flushed || !this.#current) return
+    this.#lent.push({ buffer: this.#current, to: borrower })
+    this.#current = undefined
+  }
+
+  #collect(): void {
+    this.#lent = this.#lent.filter(({ buffer, to }) => {
+      if (!to.flushed) return true
+      if (free.length < KEEP) free.push(buffer)
+      return false
+    })
+  }
+}
