@@ -12,6 +12,7 @@ import { answerUnrouted, handleErrors, observeReplies, reportFailure } from './f
 import { isTapped } from './hooks.ts'
 import type { CountedResponse } from './http/response.ts'
 import type { ListenerSpec } from './listeners.ts'
+import { schemaController } from './schema-compilers.ts'
 
 type Handler = (request: IncomingMessage, response: CountedResponse) => void
 
@@ -150,6 +151,7 @@ export class Generation {
     const options = {
       loggerInstance: this.#log,
       childLoggerFactory: (logger: unknown) => logger,
+      schemaController,
       return503OnClosing: false, // a retiring generation still answers what it took
       serverFactory: (handler: Handler) => {
         this.#route = handler

@@ -211,7 +211,14 @@ export class Server {
     await this.#reloading.catch(() => {}) // an older generation may still be draining
     this.#listeners.closeAllConnections()
     await closed
+    await this.#hearLast()
     await this.#stopped()
+  }
+
+  /** Responses that were cut off say so some turns after their connections: let them have their line in the log. */
+  async #hearLast(): Promise<void> {
+    const isBusy = () => (this.#current?.active ?? 0) > 0
+    for (let turn = 0; turn < 10 && isBusy(); turn++) await new Promise(setImmediate)
   }
 
   /** Resolves when waiting has been long enough: after `seconds`, or when somebody is in a hurry. */

@@ -30,7 +30,7 @@ helping('groups the options by plugin', () => {
 })
 
 helping('shows spellings, choices and defaults', () => {
-  assert.match(text, /^ {2}-b, --bind ADDRESS {7}Address to listen at/m)
+  assert.match(text, /^ {2}-b, --bind ADDRESS +Address to listen at/m)
   assert.match(text, '--error-logfile, --log-file FILE')
   assert.match(text, /--door WORD +Which door\. One of: front, back\. Default: front\./)
   assert.match(text, /-s, --sign TEXT +Words\.$/m)

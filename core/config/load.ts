@@ -59,12 +59,13 @@ const NO_ARGUMENTS = () => ({ values: new Map<string, unknown>(), faults: [] })
  */
 export async function loadConfiguration(sources: Sources): Promise<Configuration> {
   const parseArguments = sources.parseArguments ?? NO_ARGUMENTS
-  const probe = parseArguments(optionTable(await targetPlugins(sources, [])))
+  const applicationTable = optionTable(await targetPlugins(sources, []))
+  const probe = parseArguments(applicationTable)
   const file = await fileValues(sources, probe.values)
   let values = mergeValues(file, normalizeKeys(sources.values ?? {}))
   const uses = await loadPlugins(sources, values, probe.values)
   const table = optionTable(uses.map((use) => use.plugin))
-  const args = parseArguments(table)
+  const args = parseArguments(uses.length > 0 ? table : applicationTable)
   const sections = uses.map((use) => use.plugin.name)
   for (const { plugin, options } of uses) {
     if (isEmpty(options)) continue

@@ -209,7 +209,7 @@ export class Queue {
   }
 }
 
-function bodyLength({ body }: Job): number {
+function bodyLength({ body }: Job): number | undefined {
   if (body.kind === 'memory') return body.bytes.length
-  return body.kind === 'none' ? 0 : (body.length ?? 0)
+  return body.kind === 'none' ? 0 : body.length
 }

@@ -33,7 +33,8 @@ export interface SlotFields {
   readonly id: number
   readonly environLength: number
   readonly block: number
-  readonly bodyLength: number
+  /** undefined: not known. */
+  readonly bodyLength: number | undefined
   /** `performance.now()` when the head was read. */
   readonly headTime: number
   readonly bodyMicroseconds: number
@@ -48,7 +49,8 @@ export function writeSlotHeader(stage: Buffer, at: number, slot: SlotFields): vo
   stage.writeUInt32LE(slot.id, at + 4)
   stage.writeUInt32LE(slot.environLength, at + 8)
   stage.writeUInt32LE(slot.block, at + 12)
-  writeU64(stage, slot.bodyLength, at + 16)
+  if (slot.bodyLength === undefined) stage.fill(0xff, at + 16, at + 24)
+  else writeU64(stage, slot.bodyLength, at + 16)
   writeU64(stage, monotonicNanoseconds(slot.headTime), at + 24)
   stage.writeUInt32LE(slot.bodyMicroseconds, at + 32)
   stage.writeUInt32LE(0, at + 36)

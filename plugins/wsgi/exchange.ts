@@ -150,7 +150,7 @@ export class Exchange implements Job {
 
   abort(): void {
     if (this.#over) return
-    this.#break(new Error('the application failed after its head was sent'))
+    this.#cutOff(new Error('the application failed after its head was sent'))
   }
 
   fail(failure: Failure): void {
@@ -267,10 +267,20 @@ export class Exchange implements Job {
     this.#response.destroy()
   }
 
-  #failed(status: number, error: Error): void {
+  /** As `#break`, but what the app gave before still goes out. */
+  #cutOff(error: Error): void {
     this.#setting.hooks.failed.call(error, this.#request.raw)
-    if (this.#response.headersSent) this.#response.destroy()
-    else this.#sendPage(status)
+    this.#over = true
+    this.#spill?.close()
+    const response = this.#response
+    // after this turn: until then it is corked, where all came at once
+    setImmediate(() => (response.socket ? response.socket.destroySoon() : response.destroy()))
+  }
+
+  #failed(status: number, error: Error): void {
+    if (this.#response.headersSent) return this.#cutOff(error)
+    this.#setting.hooks.failed.call(error, this.#request.raw)
+    this.#sendPage(status)
   }
 
   /** The request itself is at fault; what is left of its body is not read. */

@@ -69,6 +69,8 @@ export class Spill {
     if (this.#closed) return
     this.#closed = true
     if (!this.#writing && !this.#reading) closeSync(this.#fd)
+    this.#wanted?.() // who waits must not wait for ever; what comes now goes nowhere
+    this.#wanted = undefined
   }
 
   #pumpIn(): void {

@@ -181,7 +181,7 @@ export class ServerProcess {
 
   /** Ends it with SIGTERM, or by force where it does not end; removes its folder. @returns its exit code. */
   async stop(name: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    this.#disconnect()
+    this.disconnect()
     const timer = setTimeout(() => this.#process.kill('SIGKILL'), PATIENCE / 3)
     this.#process.kill(name)
     const { code } = await this.ended
@@ -199,7 +199,8 @@ export class ServerProcess {
     for (const listener of [...this.#listeners]) listener()
   }
 
-  #disconnect(): void {
+  /** Ends the connections that were made here. */
+  disconnect(): void {
     for (const connection of this.#connections) connection.destroy()
   }
 }

@@ -203,7 +203,7 @@ class Front:
     def send(self, path: str = "/", body: bytes = b"", method: str = "GET", kind: int | None = None, **extra) -> int:
         """Write a request; `kind` is the body's, `block` puts the environ into that block."""
         block, front_flags, length = extra.pop("block", None), 0, extra.pop("length", len(body))
-        body_file = extra.pop("body_file", True)
+        body_file, number = extra.pop("body_file", True), extra.pop("front", 0)
         environ = {
             "REQUEST_METHOD": method, "SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": "", "SERVER_NAME": "test",
             "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "wsgi.url_scheme": "http",
@@ -226,7 +226,7 @@ class Front:
             with open(self.path(f"body-0-{request}"), "wb") as file:
                 file.write(body)
         read_at = time.monotonic_ns() - 20_000_000
-        head = SLOT.pack(0, front_flags, kind, 0, request, len(pairs), block or 0, length, read_at, 5_000, 0)
+        head = SLOT.pack(0, front_flags, kind, number, request, len(pairs), block or 0, length, read_at, 5_000, 0)
         self.write_slot(head + inline)
         return request
 

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
-import threading
 import unittest
+from unittest import mock
 
-from .front import BODY, PULL, RESPONSE, Front
+from .front import BODY, FRAME, IN_USE, PULL, RESPONSE, Front
 
 STOP, WAKE, MARK_SLOT = 1, 2, 3
 
@@ -135,6 +136,43 @@ class SpawnerTest(LifeCase):
         front.send_control_slot(WAKE)
         self.assertEqual(front.wait_spawner(), 0)
 
+    def test_a_fork_that_fails_is_told(self) -> None:
+        from wsgi_core_worker import spawner
+
+        told = []
+        lines = mock.Mock(ended=False)
+        with mock.patch.object(spawner.signal, "set_wakeup_fd"), mock.patch.object(spawner.signal, "signal"):
+            parent = spawner.Spawner({}, None, lines)
+        self.addCleanup(os.close, parent.wake_in)
+        self.addCleanup(os.close, parent.wake_out)
+        failure = OSError(11, "Resource temporarily unavailable")
+        with mock.patch.object(spawner.os, "fork", side_effect=failure):
+            with mock.patch.object(spawner, "emit", lambda event, **fields: told.append((event, fields["reason"]))):
+                parent.spawn(4)
+        self.assertEqual(told, [("failed", "cannot start a process: Resource temporarily unavailable")])
+        self.assertEqual(parent.children, {})
+
+    def test_a_broken_command_ends_spawner_and_workers(self) -> None:
+        front = self.boot()
+        front.control.sendall(b"no json\n")
+        self.assertEqual(front.wait_event("log")["message"], "spawner failed")
+        self.assertEqual(front.wait_spawner(), 1)
+        front.wait_event("leaving", reason="signal")
+
+    def test_a_second_front_gets_its_own_answers(self) -> None:
+        front = self.front(fronts=[0, 1]).open_fifos()
+        answers = os.open(front.path("answers-1"), os.O_RDWR)
+        self.addCleanup(os.close, answers)
+        front.spawn(0)
+        front.wait_event("ready")
+        request = front.send("/nothing", front=1)
+        front.wait(lambda: select.select([answers], [], [], 0)[0], "the answer")
+        self.assertEqual(FRAME.unpack(os.read(answers, 4_096)[:16])[1:4], (request, RESPONSE, 0))
+        held = self.hold(front)
+        self.assertEqual(front.board[2], IN_USE | held.request)
+        front.reply(held, BODY, b"x", 1)
+        front.wait_frame(held.request)
+
     def test_preload_imports_once(self) -> None:
         front = self.boot(2, preload=True, target="counted:app")
         ids = {front.ask("/").body.split()[0] for _ in range(4)}
@@ -171,6 +209,14 @@ class LeavingTest(LifeCase):
         front.wait_event("leaving")
         self.assertEqual(front.ask("/nothing").kind, RESPONSE)
         self.assert_exited(front)
+
+    def test_sigterm_while_the_app_is_imported(self) -> None:
+        front = self.front("slow:app").open_fifos()
+        front.spawn(0)
+        front.wait(lambda: "importing" in front.errors(), "the import")
+        self.assertEqual(front.board[1], 1)
+        os.kill(front.board[0], signal.SIGTERM)
+        self.assert_exited(front, code=None, number=signal.SIGTERM)
 
     def test_wake_is_nothing_to_a_worker_that_stays(self) -> None:
         front = self.boot()

@@ -107,7 +107,8 @@ class TargetTest(unittest.TestCase):
             ("targets:holder.nothing", "is None"), ("targets:holder.number", "is a int, which is not callable"),
             ("targets:create_none()", "is None"), ("targets:holder.number()", "calls a int"),
             (":app", "names no module"), ("targets:create(x)", "literal"), ("targets:create(**{})", "literal"),
-            ("targets:a b", "not understood"), ("targets:create()()", "not understood"), ("targets:1", "not understood"),
+            ("targets:a b", "not understood"), ("targets:create()()", "not understood"),
+            ("targets:1", "not understood"),
             ("targets:create(", "not understood"), ("targets:(lambda: 1)()", "not understood"),
         ):  # fmt: skip
             with self.subTest(spec=spec):

@@ -57,7 +57,7 @@ def encode_head(status: str, headers: list) -> tuple[bytes, int | None, bool]:
         # Printable is the quick test of most heads, TEXT the true one: only the separators may remain.
         if not "".join(flat).isprintable() and len(head.translate(None, TEXT)) != len(flat) - 1:
             raise ValueError("a header has a character that is illegal in HTTP")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, AttributeError):
         explain(status, headers)
         raise
     if type(headers) is not list:

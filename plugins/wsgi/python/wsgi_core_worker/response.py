@@ -28,7 +28,7 @@ class BrokenAnswer(Exception):
 
 
 class Answer:
-    """The answer to one request. Nothing of it can reach the wire once `done`: a reference the app keeps is harmless."""
+    """The answer to one request. Once `done`, nothing more of it reaches the wire: what the app keeps is harmless."""
 
     head: bytes | None = None
     length: int | None = None

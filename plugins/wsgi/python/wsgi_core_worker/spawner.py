@@ -35,7 +35,12 @@ def main() -> None:
         gc.freeze()
     spawner = Spawner(config, app, lines)
     emit("started", pid=os.getpid(), version=VERSION, runtime=describe_runtime())
-    spawner.run()
+    try:
+        spawner.run()
+    except Exception as error:
+        log("error", "spawner failed", error)
+        spawner.signal_all(signal.SIGTERM)
+        raise
 
 
 def describe_runtime() -> str:
@@ -152,13 +157,19 @@ class Spawner:
         gate_in, gate_out = os.pipe()
         # The child must not run our handlers, nor lose a signal before it has its own.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            pid = -1
+            reason = f"cannot start a process: {error.strerror}"
+            emit("failed", worker=worker, pid=0, exit=1, reason=reason, traceback="")
         if pid == 0:
             os.close(gate_out)
             self.become_worker(worker, gate_in)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        self.children[pid] = worker
-        emit("spawned", worker=worker, pid=pid)
+        if pid > 0:
+            self.children[pid] = worker
+            emit("spawned", worker=worker, pid=pid)
         os.close(gate_in)
         os.close(gate_out)
 

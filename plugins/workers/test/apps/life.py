@@ -1,0 +1,144 @@
+"""Paths that do to their worker whatever can happen to one. Signs are files: in `notes` the app tells what it does,
+and it waits until a file appears.
+"""
+import ctypes
+import os
+import signal
+import threading
+import time
+
+BARRIER = threading.Barrier(4)
+
+
+def note(text):
+    with open("notes", "a") as file:
+        file.write(text + "\n")
+
+
+def wait_for(name):
+    while not os.path.exists(name):
+        time.sleep(0.01)
+
+
+def app(environ, start_response):
+    action, _, argument = environ["PATH_INFO"][1:].partition("/")
+    return ACTIONS[action](environ, start_response, argument)
+
+
+def answer(start_response, text):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [text.encode()]
+
+
+def pid(environ, start_response, _):
+    return answer(start_response, str(os.getpid()))
+
+
+def show(environ, start_response, key):
+    return answer(start_response, repr(environ.get(key)))
+
+
+def leave(environ, start_response, status):
+    note(f"leave {os.getpid()}")
+    os._exit(int(status))
+
+
+def crash(environ, start_response, _):
+    note(f"crash {os.getpid()}")
+    ctypes.string_at(0)
+
+
+def wait(environ, start_response, name):
+    """Answers once the file `go` or `go-NAME` is there."""
+    note(f"begin {name} {os.getpid()}")
+    while not (os.path.exists("go") or os.path.exists(f"go-{name}")):
+        time.sleep(0.01)
+    note(f"done {name}")
+    return answer(start_response, f"{name} {os.getpid()}")
+
+
+def sleep_in_c(environ, start_response, _):
+    note(f"begin sleep {os.getpid()}")
+    time.sleep(600)
+
+
+def hold_the_gil(environ, start_response, _):
+    """C code that never gives other Python code a turn."""
+    note(f"begin gil {os.getpid()}")
+    ctypes.PyDLL(None).sleep(600)
+
+
+def ignore_signals(environ, start_response, _):
+    signal.signal(signal.SIGABRT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    note(f"begin ignore {os.getpid()}")
+    time.sleep(600)
+
+
+def barrier(environ, start_response, _):
+    """Passed only when four requests are executed at once."""
+    BARRIER.wait(60)
+    return answer(start_response, str(environ["wsgi.multithread"]))
+
+
+class Stream:
+    """Chunks without end, one each time that the file `more` is there; notes what is done to it."""
+
+    def __init__(self, name):
+        self.name = name
+        self.count = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        self.count += 1
+        if self.count > 2:
+            wait_for("more")
+        time.sleep(0.01)
+        return b"chunk %d\n" % self.count
+
+    def close(self):
+        note(f"closed {self.name}")
+
+
+def stream(environ, start_response, name):
+    note(f"begin {name} {os.getpid()}")
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return Stream(name)
+
+
+class HangsInClose:
+    def __iter__(self):
+        return iter([b"all of it"])
+
+    def close(self):
+        note(f"begin close {os.getpid()}")
+        time.sleep(600)
+
+
+def hang_in_close(environ, start_response, _):
+    start_response("200 OK", [("Content-Length", "9")])
+    return HangsInClose()
+
+
+def big(environ, start_response, size):
+    """A whole answer that takes long to hand over."""
+    note(f"begin big {os.getpid()}")
+    return answer(start_response, "x" * int(size))
+
+
+ACTIONS = {
+    "pid": pid,
+    "show": show,
+    "exit": leave,
+    "crash": crash,
+    "wait": wait,
+    "sleep": sleep_in_c,
+    "gil": hold_the_gil,
+    "ignore": ignore_signals,
+    "barrier": barrier,
+    "stream": stream,
+    "close": hang_in_close,
+    "big": big,
+}
