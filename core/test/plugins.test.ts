@@ -267,11 +267,11 @@ resolving('finds files and folders by path', async ({ folder }) => {
   write(folder, {
     'one.mjs': ESM('one'),
     'two/index.js': CJS('two'),
-    'three.ts': `import { definePlugin } from '${INDEX}'\nexport default definePlugin({ name: 'three', apply() {} })`,
+    'three.mts': `import { definePlugin } from '${INDEX}'\nexport default definePlugin({ name: 'three', apply() {} })`,
   })
   assert.is((await resolvePlugin('./one.mjs', folder)).name, 'one')
   assert.is((await resolvePlugin('./two', folder)).name, 'two')
-  assert.is((await resolvePlugin(join(folder, 'three.ts'), '/')).name, 'three')
+  assert.is((await resolvePlugin(join(folder, 'three.mts'), '/')).name, 'three')
   assert.is((await resolvePlugin('../one.mjs', join(folder, 'two'))).name, 'one')
 })
 

@@ -29,8 +29,8 @@ const SLASH = 47
 
 /** The path of a target in absolute form (RFC 9112 §3.2.2). */
 function originForm(url: string): string {
-  const path = url.indexOf('/', url.indexOf('://') + 3)
-  return path < 0 ? '/' : url.slice(path)
+  const rest = url.replace(/^[^:/?]*:\/\/[^/?]*/, '')
+  return rest.startsWith('/') ? rest : `/${rest}`
 }
 
 /** Each `%XX` becomes that byte, as a latin-1 character; what is no such triple stays (as urllib's unquote does). */

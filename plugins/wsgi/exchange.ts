@@ -1,11 +1,17 @@
-import { createReadStream, open } from 'node:fs'
+import { createReadStream, open, unlink } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { type CountedResponse, errorPage, type Hooks, type ResponseHead } from '../../core/index.ts'
 import type { Body, Failure, HandedFile, Job, Source, WorkerPool } from '../workers/index.ts'
 import { buildEnviron, formatEnviron, parseEnviron } from './environ.ts'
-import { type BodyFault, type BodyOptions, BodyReader, declaredLength } from './request-body.ts'
+import {
+  type BodyFault,
+  type BodyOptions,
+  BodyReader,
+  declaredLength,
+  spoolBytes,
+} from './request-body.ts'
 import { Spill } from './spill.ts'
 
 /** Bytes of an answer that are held in memory for a client that does not keep up; what is more goes to a file. */
@@ -125,7 +131,13 @@ export class Exchange implements Job {
       const key = (fields[index] as string).toLowerCase()
       hints[key] = [...(hints[key] ?? []), fields[index + 1] as string]
     }
-    if (hints.link) this.#response.writeEarlyHints(hints)
+    // RFC 9110 §15.2: HTTP/1.0 knows no 1xx
+    if (!hints.link || this.#request.raw.httpVersion === '1.0') return
+    try {
+      this.#response.writeEarlyHints(hints)
+    } catch (err) {
+      this.#setting.log.warn({ err }, 'early hints that cannot be sent') // node:http checks Link's form
+    }
   }
 
   file({ pid, descriptor, offset, length }: HandedFile): Promise<boolean> {
@@ -163,13 +175,20 @@ export class Exchange implements Job {
   closed(completed: boolean): void {
     this.#over = true
     this.#spill?.close()
+    this.#removeSpool()
     if (!completed && this.#dispatched) this.#setting.pool.cancel(this)
+  }
+
+  /** The pool takes the file away as soon as it has a slot for the request; it may have come to none. */
+  #removeSpool(): void {
+    if (this.body.kind === 'file') unlink(this.body.path, () => {})
   }
 
   #bodyRead(result: Body | BodyFault): void {
     if (typeof result === 'number') return this.#refuse(result)
     this.bodyMicroseconds = Math.round((performance.now() - this.headTime) * 1000)
     this.body = result
+    if (this.#over) return this.#removeSpool()
     this.#dispatch(
       result.kind === 'memory' ? result.bytes.length : (result as { length: number }).length,
     )
@@ -187,14 +206,27 @@ export class Exchange implements Job {
       hooks.environ.call(changed, this.#request)
       this.environ = formatEnviron(changed)
     }
-    if (this.#tooLarge()) return this.#refuse(431)
+    if (this.environ.length > ENVIRON_LIMIT) return this.#refuse(431)
+    if (this.#isCramped()) return this.#spool()
     this.#dispatched = true
     pool.dispatch(this)
   }
 
-  #tooLarge(): boolean {
-    const inMemory = this.body.kind === 'memory' ? this.body.bytes.length : 0
-    return this.environ.length > SLOT_ENVIRON && this.environ.length + inMemory > ENVIRON_LIMIT
+  /** Whether environ and body are too much for one block. */
+  #isCramped(): boolean {
+    if (this.environ.length <= SLOT_ENVIRON || this.body.kind !== 'memory') return false
+    return this.environ.length + this.body.bytes.length > ENVIRON_LIMIT
+  }
+
+  #spool(): void {
+    const { bytes } = this.body as { bytes: Buffer }
+    spoolBytes(bytes, this.#setting.body.directory, (result) => {
+      if (typeof result === 'number') return this.#refuse(result)
+      this.body = result
+      if (this.#over) return this.#removeSpool()
+      this.#dispatched = true
+      this.#setting.pool.dispatch(this)
+    })
   }
 
   #sendHead(head: string): void {

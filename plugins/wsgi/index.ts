@@ -2,6 +2,7 @@ import { type Core, definePlugin, isTapped, version } from '../../core/index.ts'
 import type { Runtime, WorkerPool } from '../workers/index.ts'
 import { NoApplication } from './errors.ts'
 import { Exchange, type Setting } from './exchange.ts'
+import { restoreUrl, routableUrl } from './odd-paths.ts'
 import { findPython, SPAWNER } from './python.ts'
 
 const name = 'wsgi'
@@ -38,6 +39,12 @@ const config = {
     arg: 'env',
     short: 'e',
   },
+  shareImports: {
+    doc: 'Libraries that the application imports first are loaded before the workers are forked, and shared.',
+    format: 'flag',
+    default: true,
+    arg: 'share-imports',
+  },
   requestBuffering: {
     doc: 'Requests reach a worker only once their body is here; with --no-request-buffering the worker reads it.',
     format: 'flag',
@@ -63,6 +70,7 @@ type WsgiOptions = {
   readonly python: string | null
   readonly pythonpath: readonly string[]
   readonly env: readonly string[]
+  readonly shareImports: boolean
 }
 
 /** Serves a WSGI application (PEP 3333) in the workers' pool. */
@@ -79,9 +87,11 @@ export default definePlugin({
       pool.launch()
     })
     core.hooks.beforeListen.tapPromise(name, () => pool.ready(core.signal))
+    core.hooks.fastifyOptions.tap(name, (options) => ({ rewriteUrl: routableUrl, ...options }))
     let setting: Setting | undefined
     core.hooks.handle.tap(name, (request, reply) => {
       setting ??= createSetting(core, pool, options)
+      restoreUrl(request.raw)
       reply.hijack()
       new Exchange(request, reply, setting).start()
       return true
@@ -90,14 +100,17 @@ export default definePlugin({
   },
 })
 
-function pythonRuntime(core: Core, { app, python, pythonpath, env }: WsgiOptions): Runtime {
+function pythonRuntime(
+  core: Core,
+  { app, python, pythonpath, env, shareImports }: WsgiOptions,
+): Runtime {
   const variables = { ...process.env, ...Object.fromEntries(env.map(splitPair)) }
   return {
     command: findPython(python, core.cwd, variables),
     args: [SPAWNER],
     cwd: core.cwd,
     env: variables,
-    app: { target: app, chdir: core.cwd, pythonpath },
+    app: { target: app, chdir: core.cwd, pythonpath, share_imports: shareImports },
     environ: { SERVER_SOFTWARE: `wsgi-core/${version}` },
   }
 }

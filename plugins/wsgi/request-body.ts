@@ -1,4 +1,4 @@
-import { close, open, unlink, write } from 'node:fs'
+import { close, open, unlink, write, writeFile } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { Body } from '../workers/index.ts'
@@ -29,6 +29,20 @@ export function declaredLength(raw: readonly string[]): number | undefined {
 }
 
 let spools = 0
+const spoolPath = (directory: string) => join(directory, `spool-${process.pid}-${++spools}`)
+
+/** Puts a body that is in memory into a file. */
+export function spoolBytes(
+  bytes: Buffer,
+  directory: string,
+  done: (body: Body | BodyFault) => void,
+): void {
+  const path = spoolPath(directory)
+  writeFile(path, bytes, { flag: 'wx', mode: 0o600 }, (error) => {
+    if (error) unlink(path, () => {})
+    done(error ? 507 : { kind: 'file', path, length: bytes.length })
+  })
+}
 
 /** Reads a body in full before a worker sees the request, so that a slow uploader holds none. */
 export class BodyReader {
@@ -76,7 +90,7 @@ export class BodyReader {
   }
 
   #startSpool(): void {
-    const path = join(this.#options.directory, `spool-${process.pid}-${++spools}`)
+    const path = spoolPath(this.#options.directory)
     this.#spool = { path, fd: undefined, written: 0 }
     this.#request.pause()
     open(path, 'wx', 0o600, (error, fd) => {

@@ -30,11 +30,16 @@ export function appSuite(name: string, target: string, args: readonly string[] =
 }
 
 /** Starts the server with an app of apps/; `stopApp` undoes it. */
-export async function startApp(target: string, args: readonly string[] = []): Promise<AppServer> {
+export async function startApp(
+  target: string,
+  args: readonly string[] = [],
+  bindIn = (_folder: string) => '127.0.0.1:0',
+): Promise<AppServer> {
   const folder = mkdtempSync(join(tmpdir(), 'wsgi-core-app-'))
   try {
     const server = await startServer(['--chdir', APPS, ...args, target], {
       env: { TEST_FOLDER: folder },
+      bind: bindIn(folder),
     })
     return {
       server,

@@ -11,19 +11,20 @@ import time
 
 from .control import emit, log
 from .protocol import CONTROL, VERSION
+from .shared_imports import share_imports
 from .worker import flush_streams, load_or_exit, run_worker
 
 SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
 RUNTIMES = {"cpython": "CPython", "pypy": "PyPy"}
 TRACE_LIMIT = 1 << 20
+STATE = "WSGI_CORE_SPAWNER_STATE"
 
 
 def main() -> None:
     os.set_inheritable(CONTROL, False)
     os.set_blocking(CONTROL, True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    lines = LineReader()
-    config = json.loads(lines.wait_first() or sys.exit(0))
+    lines, config = start_again() or start_first()
     if config["version"] != VERSION:
         reason = f"protocol version {config['version']} is not known; this worker speaks {VERSION}"
         emit("failed", worker=None, pid=os.getpid(), exit=1, reason=reason, traceback="")
@@ -33,6 +34,10 @@ def main() -> None:
     if config.get("preload"):
         app = load_or_exit(config["app"], None)
         gc.freeze()
+    elif config["app"].get("share_imports"):
+        if not share_imports(config["app"]):
+            restart_alone(config, lines)
+        gc.freeze()
     spawner = Spawner(config, app, lines)
     emit("started", pid=os.getpid(), version=VERSION, runtime=describe_runtime())
     try:
@@ -41,6 +46,29 @@ def main() -> None:
         log("error", "spawner failed", error)
         spawner.signal_all(signal.SIGTERM)
         raise
+
+
+def start_first() -> tuple[LineReader, dict]:
+    lines = LineReader()
+    return lines, json.loads(lines.wait_first() or sys.exit(0))
+
+
+def restart_alone(config: dict, lines: LineReader) -> None:
+    """A shared library has started threads, which no worker would have: begin anew without sharing any."""
+    config["app"]["share_imports"] = False
+    os.environ[STATE] = json.dumps([config, lines.rest.decode()])
+    os.set_inheritable(CONTROL, True)
+    os.execv(sys.executable, [sys.executable, sys.argv[0]])
+
+
+def start_again() -> tuple[LineReader, dict] | None:
+    state = os.environ.pop(STATE, None)
+    if state is None:
+        return None
+    lines = LineReader()
+    config, rest = json.loads(state)
+    lines.rest = rest.encode()
+    return lines, config
 
 
 def describe_runtime() -> str:
