@@ -10,6 +10,7 @@ import {
   type BodyOptions,
   BodyReader,
   declaredLength,
+  NO_BODY,
   spoolBytes,
 } from './request-body.ts'
 import { Spill } from './spill.ts'
@@ -29,7 +30,7 @@ const STATUS_OF: Record<Failure, number> = {
   died: 502,
   timeout: 504,
 }
-const NO_BODY: Body = { kind: 'none' }
+const EMPTY: Body = { kind: 'none' }
 
 /** What all exchanges of a generation share. */
 export interface Setting {
@@ -47,7 +48,7 @@ export interface Setting {
 export class Exchange implements Job {
   id = 0
   environ = ''
-  body: Body = NO_BODY
+  body: Body = EMPTY
   headTime = performance.now()
   bodyMicroseconds = 0
   readonly #setting: Setting
@@ -70,7 +71,8 @@ export class Exchange implements Job {
   start(): void {
     const { raw } = this.#request
     const declared = declaredLength(raw.rawHeaders)
-    if (declared === 0) return this.#dispatch(declared)
+    if (declared === NO_BODY) return this.#dispatch(undefined)
+    if (declared === 0) return this.#dispatch(0)
     const { body, buffering } = this.#setting
     if (declared !== undefined && declared > body.limit) return this.#refuse(413)
     if (!buffering) {
@@ -197,8 +199,7 @@ export class Exchange implements Job {
   #dispatch(length: number | undefined): void {
     const { pool, hooks, observesEnviron } = this.#setting
     const { raw } = this.#request
-    const declared = length === 0 && !hasLength(raw) ? undefined : length
-    const environ = buildEnviron(raw, declared)
+    const environ = buildEnviron(raw, length)
     if (environ === undefined) return this.#refuse(400)
     this.environ = environ
     if (observesEnviron) {
@@ -338,11 +339,6 @@ export class Exchange implements Job {
 }
 
 const SLOT_ENVIRON = 4056
-
-const hasLength = ({ rawHeaders }: IncomingMessage) =>
-  rawHeaders.some(
-    (name, index) => index % 2 === 0 && /^(content-length|transfer-encoding)$/i.test(name),
-  )
 
 /** Resolves when the stream has bytes, has ended or is gone. */
 function readable(stream: IncomingMessage): Promise<void> {

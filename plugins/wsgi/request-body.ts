@@ -18,14 +18,17 @@ export interface BodyOptions {
   readonly timeout: number
 }
 
-/** What the head says of the body: its length, or undefined for a chunked one. 0: there is none. */
+/** The head announces no body. */
+export const NO_BODY = -1
+
+/** The length of the body that the head announces: undefined for a chunked one, NO_BODY for none at all. */
 export function declaredLength(raw: readonly string[]): number | undefined {
   for (let index = 0; index < raw.length; index += 2) {
     const name = raw[index] as string
     if (name.length === 14 && name.toLowerCase() === 'content-length') return Number(raw[index + 1])
     if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return undefined
   }
-  return 0
+  return NO_BODY
 }
 
 let spools = 0
