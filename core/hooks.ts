@@ -50,7 +50,7 @@ export const createHooks = () =>
     listeners: new AsyncSeriesWaterfallHook<[ListenerSpec[]]>(['listeners'], 'listeners'),
     /** Bring up what must run before the first request. */
     beforeListen: new AsyncSeriesHook<[]>([], 'beforeListen'),
-    /** This generation serves, at these addresses. */
+    /** This generation serves, at these addresses. An error here undoes that: a reload goes back to the old one. */
     afterListen: new AsyncSeriesHook<[readonly string[]]>(['addresses'], 'afterListen'),
     /** A request's head is parsed, before routing. Must be quick; an error here is a 500. */
     request: new SyncHook<[IncomingMessage, ServerResponse]>(['request', 'response'], 'request'),

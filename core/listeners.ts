@@ -24,6 +24,8 @@ interface Listener {
 export interface ListenerChange {
   readonly wanted: readonly Listener[]
   readonly added: readonly Listener[]
+  /** Those that were open before. */
+  readonly before: readonly Listener[]
 }
 
 /** The open listeners. They outlive generations: a reload keeps each whose address is still wanted. */
@@ -42,10 +44,14 @@ export class Listeners {
     return this.#open.map(({ spec, server }) => formatAddress(actual(spec, server), spec.scheme))
   }
 
-  /** Opens what is not open yet; leaves the rest alone. Where one fails, those opened before it are closed again. */
+  /**
+   * Opens what is not open yet; leaves the rest alone, until `commit` or `rollback`. Where one fails, those opened
+   * before it are closed again.
+   */
   async open(specs: readonly ListenerSpec[], backlog: number): Promise<ListenerChange> {
     const wanted: Listener[] = []
     const added: Listener[] = []
+    const before = this.#open
     try {
       for (const spec of specs) {
         const key = `${spec.scheme} ${addressKey(spec.address)}`
@@ -55,27 +61,25 @@ export class Listeners {
         wanted.push(listener)
       }
     } catch (error) {
-      await this.discard({ wanted: [], added })
+      await closeNow(added)
       throw error
     }
-    return { wanted, added }
+    this.#open = wanted
+    return { wanted, added, before }
   }
 
   /** The change is final: what is no longer wanted stops accepting. */
-  commit(change: ListenerChange): void {
-    const dropped = this.#open.filter((listener) => !change.wanted.includes(listener))
-    this.#open = change.wanted
-    for (const { server } of dropped) {
+  commit({ wanted, before }: ListenerChange): void {
+    for (const { server } of before.filter((listener) => !wanted.includes(listener))) {
       this.#dropped.add(server)
       server.close(() => this.#dropped.delete(server))
     }
   }
 
-  /** Closes what `open` had added. */
-  async discard(change: ListenerChange): Promise<void> {
-    const ends = change.added.map(({ server }) => closed(server))
-    closeConnections(change.added.map(({ server }) => server))
-    await Promise.all(ends)
+  /** Goes back to what was open before, and closes what was added. */
+  async rollback({ added, before }: ListenerChange): Promise<void> {
+    this.#open = before
+    await closeNow(added)
   }
 
   /** Accepts nothing more; resolves when the last connection is gone. Idle ones are closed at once. */
@@ -100,6 +104,13 @@ export class Listeners {
 }
 
 type Closable = NetServer & { closeIdleConnections?(): void; closeAllConnections?(): void }
+
+async function closeNow(listeners: readonly Listener[]): Promise<void> {
+  const servers = listeners.map(({ server }) => server)
+  const ends = servers.map(closed)
+  closeConnections(servers)
+  await Promise.all(ends)
+}
 
 function closeConnections(servers: readonly NetServer[]): void {
   for (const server of servers) (server as Closable).closeAllConnections?.()

@@ -143,15 +143,26 @@ export class Server {
   }
 
   async #serve(configuration: Configuration): Promise<void> {
-    const generation = await this.#build(configuration, async (built, specs) => {
+    await this.#build(configuration, async (built, specs) => {
       this.#current ??= built // the first listener may accept before the last one is open
+      const old = this.#current
       const change = await this.#listeners.open(specs, configuration.core.backlog)
-      this.#current = built
+      try {
+        this.#swap(built)
+        if (old === built) this.#announce()
+        await built.core.hooks.afterListen.promise(this.addresses)
+      } catch (error) {
+        await this.#listeners.rollback(change)
+        this.#swap(old)
+        throw error
+      }
       this.#listeners.commit(change)
-      this.#listeners.refresh()
     })
-    if (generation.core.generation === 1) this.#announce()
-    await generation.core.hooks.afterListen.promise(this.addresses)
+  }
+
+  #swap(generation: Generation): void {
+    this.#current = generation
+    this.#listeners.refresh()
   }
 
   /** The lines that people grep, as gunicorn writes them. */
@@ -179,7 +190,9 @@ export class Server {
     } catch (error) {
       if (isFirst) this.#current = undefined
       await change.discard()
-      this.#report(await generation.abandon())
+      const { active } = generation // it may have served before `afterListen` failed
+      const grace = this.#patience(configuration.core.gracefulTimeout)
+      this.#report(await (active > 0 ? generation.retire(grace) : generation.abandon()))
       throw error
     } finally {
       this.#building = undefined

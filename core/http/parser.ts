@@ -299,7 +299,8 @@ function resolveBody(head: Head, { length, coding }: Framing): boolean {
   if (coding !== undefined) {
     if (length !== undefined) return fails(head, 400, 'Content-Length with Transfer-Encoding')
     if (head.minor === 0) return fails(head, 400, 'Transfer-Encoding in HTTP/1.0')
-    if (coding !== 'chunked' && coding.toLowerCase() !== 'chunked') return refuseCoding(head, coding)
+    if (coding !== 'chunked' && coding.toLowerCase() !== 'chunked')
+      return refuseCoding(head, coding)
     head.length = -1
     return true
   }

@@ -37,7 +37,8 @@ export async function startApp(
 ): Promise<AppServer> {
   const folder = mkdtempSync(join(tmpdir(), 'wsgi-core-app-'))
   try {
-    const server = await startServer(['--chdir', APPS, ...args, target], {
+    const server = await startServer([...args, target], {
+      cwd: APPS,
       env: { TEST_FOLDER: folder },
       bind: bindIn(folder),
     })

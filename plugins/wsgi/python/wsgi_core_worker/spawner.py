@@ -58,7 +58,8 @@ def restart_alone(config: dict, lines: LineReader) -> None:
     config["app"]["share_imports"] = False
     os.environ[STATE] = json.dumps([config, lines.rest.decode()])
     os.set_inheritable(CONTROL, True)
-    os.execv(sys.executable, [sys.executable, sys.argv[0]])
+    arguments = getattr(sys, "orig_argv", sys.argv[:1])  # from 3.10, with the interpreter's own options
+    os.execv(sys.executable, [sys.executable, *(arguments[1:] or sys.argv[:1])])
 
 
 def start_again() -> tuple[LineReader, dict] | None:
