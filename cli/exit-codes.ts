@@ -16,6 +16,7 @@ export const EXIT = {
 export function exitCodeOf(error: unknown): number {
   for (const cause of causes(error)) {
     if ('exitCode' in cause && typeof cause.exitCode === 'number') return cause.exitCode
+    if (isAddressFault(cause)) return EXIT.failure
     if ('code' in cause && USAGE.has(String(cause.code))) return EXIT.usage
   }
   return EXIT.failure
@@ -31,6 +32,12 @@ export function tracebackOf(error: unknown): string | undefined {
   const carrier = causes(error).find((cause) => 'traceback' in cause)
   return carrier && String((carrier as { traceback?: unknown }).traceback)
 }
+
+/** Whether the addresses to listen at are all that is wrong: gunicorn's exit code for that is 1. */
+const isAddressFault = (error: Error) =>
+  'code' in error &&
+  error.code === 'WSGI_CORE_BAD_CONFIG' &&
+  error.message.split('\n').every((line) => /^[^:]*(--bind|BIND|PORT|'bind'): address '/.test(line))
 
 const USAGE = new Set([
   'WSGI_CORE_BAD_CONFIG',

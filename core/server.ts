@@ -225,6 +225,7 @@ export class Server {
     this.#listeners.closeAllConnections()
     await closed
     await this.#hearLast()
+    this.log?.info('Shutting down: Master')
     await this.#stopped()
   }
 

@@ -1,3 +1,4 @@
+/** What the tests of the server share. */
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import {

@@ -16,6 +16,8 @@ const LOST_AFTER = 250
 export interface DispatcherOptions {
   /** The most requests that may wait for a worker. */
   readonly limit: number
+  /** Told of each request that is refused because as many wait. */
+  readonly overloaded: () => void
   /** Scoreboard entries, one for each worker thread there can be. */
   readonly entries: number
 }
@@ -32,20 +34,30 @@ export class Dispatcher {
   readonly #server: Server
   readonly #links = new Set<WorkerLink>()
   readonly #limit: number
+  readonly #overloaded: () => void
   #waiting: (Job | undefined)[] = []
   #next = 0
   #readers = 0
-  #depth = BATCH
+  #depth: number
+  /** Of those under way: whose answer has begun, and whose client left before a worker began. */
+  readonly #begun = new Set<number>()
+  readonly #left = new Set<number>()
   #marks = new Map<number, () => void>()
   #lastMark = 0
   #closed = false
 
-  constructor(directory: RuntimeDirectory, { limit, entries }: DispatcherOptions) {
+  constructor(directory: RuntimeDirectory, { limit, overloaded, entries }: DispatcherOptions) {
     this.#limit = limit
+    this.#overloaded = overloaded
+    this.#depth = Math.min(BATCH, limit)
     this.#directory = directory
     this.#queue = new Queue(directory.path, FRONT)
     this.#scoreboard = new Scoreboard(directory.file('scoreboard'), entries, FRONT)
-    const jobs = { find: (id: number) => this.#queue.find(id), settle: (id: number) => this.#settle(id) }
+    const jobs = {
+      find: (id: number) => this.#queue.find(id),
+      settle: (id: number) => this.#settle(id),
+      begun: (id: number) => this.#begun.add(id),
+    }
     const closed = (link: WorkerLink) => this.#links.delete(link)
     this.#server = createServer({ pauseOnConnect: true }, (socket) => {
       this.#links.add(new WorkerLink(socket, jobs, closed))
@@ -80,7 +92,7 @@ export class Dispatcher {
   /** How many worker threads read the pipe. */
   set readers(count: number) {
     this.#readers = count
-    this.#depth = Math.min(count * 2 + BATCH, MAX_DEPTH)
+    this.#depth = Math.min(count * 2 + BATCH, count + this.#limit, MAX_DEPTH)
     this.#fill()
   }
 
@@ -92,7 +104,7 @@ export class Dispatcher {
   dispatch(job: Job): void {
     if (this.#closed) job.fail('stopping')
     else if (this.waiting === 0 && this.#hasRoom) this.#queue.push(job)
-    else if (this.waiting >= this.#limit) job.fail('overloaded')
+    else if (this.isFull) this.#refuse(job)
     else this.#waiting.push(job)
   }
 
@@ -105,6 +117,15 @@ export class Dispatcher {
     }
     const found = this.#executing().find(({ id }) => id === job.id)
     if (found) this.#scoreboard.markGone(found.entry, job.id)
+    else this.#left.add(job.id) // it stands in the pipe
+  }
+
+  /** Tells the workers that have begun, in the meantime, what nobody waits for. */
+  tellLeft(): void {
+    if (this.#left.size === 0) return
+    for (const { entry, id } of this.#executing()) {
+      if (this.#left.delete(id)) this.#scoreboard.markGone(entry, id)
+    }
   }
 
   /** Takes the job that a scoreboard entry names off the books and fails it. @returns whether there was one. */
@@ -144,6 +165,16 @@ export class Dispatcher {
     this.#scoreboard.close()
   }
 
+  /** As many wait, here and in the pipe, as may. */
+  get isFull(): boolean {
+    return this.waiting + this.#queue.depth >= this.#readers + this.#limit
+  }
+
+  #refuse(job: Job): void {
+    this.#overloaded()
+    job.fail('overloaded')
+  }
+
   get #hasRoom(): boolean {
     return this.#queue.depth < this.#depth && this.#answers !== undefined
   }
@@ -154,6 +185,8 @@ export class Dispatcher {
 
   #settle(id: number): Job | undefined {
     const job = this.#queue.settle(id)
+    if (this.#begun.size > 0) this.#begun.delete(id)
+    if (this.#left.size > 0) this.#left.delete(id)
     if (this.#waiting.length > 0) this.#fill()
     return job
   }
@@ -196,7 +229,9 @@ export class Dispatcher {
 
   /** The app never saw this request, so it can safely be given to another worker. */
   #again(id: number): void {
+    if (this.#begun.has(id)) return // its worker is done with it; the rest of its answer is on the way
+    const isWanted = !this.#left.has(id)
     const job = this.#settle(id)
-    if (job) this.dispatch(job)
+    if (job && isWanted) this.dispatch(job)
   }
 }

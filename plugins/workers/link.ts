@@ -15,6 +15,8 @@ import { ReadBuffers } from './read-buffers.ts'
 export interface Jobs {
   find(id: number): Job | undefined
   settle(id: number): Job | undefined
+  /** The first part of its answer is here. */
+  begun(id: number): void
 }
 
 /** The largest head or control payload that is gathered before it is read. DATA passes through in pieces. */
@@ -30,7 +32,8 @@ export class WorkerLink implements Source {
   /** Bytes of the current DATA (or RESPONSE body) that are still to come, and whom they belong to. */
   #streaming = 0
   #job: Job | undefined
-  #endsAnswer = false
+  /** Id of the request whose answer the current bytes end, else 0. */
+  #ends = 0
   /** Who was given bytes last. */
   #last: Job | undefined
 
@@ -83,7 +86,7 @@ export class WorkerLink implements Source {
     this.#streaming -= piece.length
     this.#last = this.#job
     if (this.#job?.data(piece, this) === false) this.pause()
-    if (this.#streaming === 0 && this.#endsAnswer) this.#job?.end()
+    if (this.#streaming === 0 && this.#ends !== 0) this.#jobs.settle(this.#ends)?.end()
     return piece.length
   }
 
@@ -98,7 +101,7 @@ export class WorkerLink implements Source {
     if (gathered > GATHER_LIMIT) return this.#refuse()
     const start = FRAME_HEADER + gathered
     if (bytes.length < start) return 0
-    if (type === FRAME.data) this.#stream(this.#jobs.find(id), length, false)
+    if (type === FRAME.data) this.#stream(this.#jobs.find(id), length)
     else if (type === FRAME.head) this.#head(this.#jobs.find(id), bytes, start, length)
     else if (type === FRAME.response) this.#response(id, bytes, start, length)
     else this.#control(type, id, bytes.subarray(FRAME_HEADER, start))
@@ -110,32 +113,32 @@ export class WorkerLink implements Source {
     return 0
   }
 
-  #stream(job: Job | undefined, length: number, endsAnswer: boolean): void {
+  #stream(job: Job | undefined, length: number, ends = 0): void {
     this.#job = job
     this.#streaming = length
-    this.#endsAnswer = endsAnswer
-    if (length === 0 && endsAnswer) job?.end()
+    this.#ends = ends
   }
 
   #head(job: Job | undefined, bytes: Buffer, start: number, length: number): void {
+    if (job) this.#jobs.begun(job.id)
     job?.head(bytes.toString('latin1', FRAME_HEADER, start))
-    this.#stream(job, length - (start - FRAME_HEADER), false)
+    this.#stream(job, length - (start - FRAME_HEADER))
   }
 
-  /** A whole answer that did not fit into the FIFO; sent on while it still comes in. */
+  /** A whole answer that did not fit into the FIFO; sent on while it still comes in, and under way until it is here. */
   #response(id: number, bytes: Buffer, start: number, length: number): void {
-    const job = this.#jobs.settle(id)
     const failed = ((bytes[9] as number) & FAILED) !== 0
     const end = FRAME_HEADER + length
     if (failed || bytes.length >= end) {
+      const job = this.#jobs.settle(id)
       const bodyEnd = Math.min(bytes.length, end)
       this.#last = job
       job?.whole(bytes.toString('latin1', FRAME_HEADER, start), bytes, start, bodyEnd, failed)
-      this.#stream(undefined, end - start, false) // passed over
+      this.#stream(undefined, end - start) // passed over
       return
     }
-    job?.head(bytes.toString('latin1', FRAME_HEADER, start))
-    this.#stream(job, end - start, true)
+    this.#head(this.#jobs.find(id), bytes, start, length)
+    this.#ends = id
   }
 
   #control(type: number, id: number, payload: Buffer): void {

@@ -33,6 +33,8 @@ const FIRST_BACK_OFF = 100
 const LAST_BACK_OFF = 10_000
 /** How often workers that are leaving, but wait in a read, are woken. */
 const WAKE_EVERY = 20
+/** A request that was answered at its time limit shows on the scoreboard for a moment; in milliseconds. */
+const ANSWERED_GRACE = 1000
 const SIGKILL = 9
 const MAX_ENTRIES = 4096
 
@@ -49,7 +51,13 @@ export class WorkerPool {
   #failures = 0
   #timer: NodeJS.Timeout | undefined
   #waking = false
+  #isReady = false
+  /** Since the queue was found full. */
+  #refused = 0
   #stopping = false
+  #ended = false
+  /** When the spawner itself must be gone. */
+  #killSpawnerAt = Number.POSITIVE_INFINITY
   #stopped: Promise<void> | undefined
   readonly #ready = deferred()
   readonly #emptied = deferred()
@@ -59,7 +67,11 @@ export class WorkerPool {
     this.#runtime = runtime
     this.#log = log
     const limit = options.queueLimit
-    this.#dispatcher = new Dispatcher(this.#directory, { limit, entries: MAX_ENTRIES })
+    const overloaded = () => {
+      if (this.#refused++ === 0) log.warn({ limit }, 'the queue is full; more is refused with 503')
+    }
+    const settings = { limit, overloaded, entries: MAX_ENTRIES }
+    this.#dispatcher = new Dispatcher(this.#directory, settings)
   }
 
   /** The private folder; spooled bodies go there. */
@@ -106,7 +118,9 @@ export class WorkerPool {
   async #stop(grace: number): Promise<void> {
     this.#stopping = true
     const deadline = performance.now() + grace
-    for (const worker of this.#workers) {
+    this.#killSpawnerAt = deadline + KILL_AFTER
+    for (const worker of [...this.#workers]) {
+      if (worker.pid === 0 && this.#spawner.gone) this.#forget(worker)
       if (worker.state === 'booting') this.#kill(worker, 'SIGTERM')
       worker.state = 'leaving'
       worker.killAt = deadline
@@ -120,6 +134,7 @@ export class WorkerPool {
   }
 
   #end(): void {
+    this.#ended = true
     clearInterval(this.#timer)
     this.#dispatcher.close()
     this.#spawner?.close()
@@ -159,7 +174,7 @@ export class WorkerPool {
     else if (event.event === 'failed') this.#onFailed(event)
     else if (event.event === 'leaving') this.#onLeaving(event)
     else if (event.event === 'exited')
-      setImmediate(() => this.#onExited(event)) // its last answers first
+      setImmediate(() => !this.#ended && this.#onExited(event)) // its last answers first
     else if (event.event === 'log') this.#onLog(event)
   }
 
@@ -167,6 +182,7 @@ export class WorkerPool {
     const handle = this.#byNumber(worker)
     if (!handle) return
     handle.pid = pid
+    if (this.#stopping) this.#kill(handle, 'SIGTERM')
     this.#log.info(`Booting worker with pid: ${pid}`)
   }
 
@@ -180,26 +196,31 @@ export class WorkerPool {
       if (old.replacement === handle) this.#dismiss(old)
     }
     const serving = [...this.#workers].filter((worker) => worker.takesWork).length
-    if (serving >= (this.#options.generation === 1 ? 1 : this.#options.count)) this.#ready.resolve()
+    if (serving < (this.#options.generation === 1 ? 1 : this.#options.count)) return
+    this.#isReady = true
+    this.#ready.resolve()
   }
 
   #onFailed({ worker, exit, reason, traceback, pid }: EventOf<'failed'>): void {
     const error = Object.assign(new WorkerFailed(reason), { exitCode: exit, traceback })
     this.#ready.reject(error)
-    if (this.#boots > this.#options.count) this.#log.error({ traceback, pid }, reason)
+    if (this.#isReady) this.#log.error({ traceback, pid }, reason)
     if (worker === null) this.#failures++
   }
 
   #onLeaving({ pid, reason }: EventOf<'leaving'>): void {
     const handle = this.#byPid(pid)
     if (!handle || this.#stopping) return
+    const known = handle.state === 'leaving'
     handle.state = 'leaving'
-    if (reason === 'max_requests')
-      handle.replacement = this.#spawn() // serves on until that one is ready
-    else {
-      this.#keepWaking()
-      this.#spawn()
+    if (reason === 'max_requests') {
+      if (!known) handle.replacement = this.#spawn() // serves on until that one is ready
+      return
     }
+    handle.replacement = undefined // leaves now, be that one ready or not
+    handle.killAt ??= performance.now() + this.#options.gracefulTimeout * 1000
+    this.#keepWaking()
+    if (!known) this.#spawn()
   }
 
   /** A worker whose replacement is here may go. */
@@ -221,7 +242,7 @@ export class WorkerPool {
     this.#failExecuted(handle, expected && code === 0)
     this.#logExit(pid, expected, code, signal, traceback)
     if (this.#stopping) return this.#workers.size === 0 ? this.#emptied.resolve() : undefined
-    if (!booted) this.#bootFailed(code, signal)
+    if (!booted) this.#bootFailed(handle, code, signal)
     else if (!expected) this.#spawn()
     else if (this.#workers.size < this.#options.count) this.#spawn()
   }
@@ -254,8 +275,9 @@ export class WorkerPool {
     traceback: string,
   ): void {
     const asked = this.#stopping && signal !== SIGKILL
-    if ((expected && code === 0) || asked) return this.#log.info(`Worker exiting (pid: ${pid})`)
-    const cause = signal === null ? `code ${code}` : signalName(signal)
+    const clean = code === 0 || (code === null && signal === null)
+    if ((expected && clean) || asked) return this.#log.info(`Worker exiting (pid: ${pid})`)
+    const cause = describeEnd(code, signal)
     const hint = signal === SIGKILL ? ' Perhaps out of memory?' : ''
     const details = {
       ...(traceback && { traceback }),
@@ -265,13 +287,16 @@ export class WorkerPool {
   }
 
   /** A worker that never became ready: at the first start this ends the server, later it is tried again, slower. */
-  #bootFailed(code: number | null, signal: number | null): void {
-    const how = signal === null ? `exit code ${code}` : signalName(signal)
+  #bootFailed(handle: WorkerHandle, code: number | null, signal: number | null): void {
+    const how = describeEnd(code, signal)
     const error = new WorkerFailed(`a worker ended while it started: ${how}`)
     this.#ready.reject(Object.assign(error, { exitCode: code === 4 ? 4 : 3 }))
     const delay = Math.min(FIRST_BACK_OFF * 2 ** this.#failures++, LAST_BACK_OFF)
     const timer = setTimeout(() => {
-      if (!this.#stopping && this.#workers.size < this.#options.count) this.#spawn()
+      if (this.#stopping) return
+      const old = [...this.#workers].find(({ replacement }) => replacement === handle)
+      if (old) old.replacement = this.#spawn()
+      else if (this.#workers.size < this.#options.count) this.#spawn()
     }, delay)
     timer.unref()
   }
@@ -288,14 +313,23 @@ export class WorkerPool {
     if (this.#stopping) return this.#emptied.resolve()
     this.#ready.reject(error)
     this.#log.error({ err: error }, 'the spawner died and is replaced')
+    this.#orphan()
     const delay = Math.min(FIRST_BACK_OFF * 2 ** this.#failures++, LAST_BACK_OFF)
     const timer = setTimeout(() => {
       if (this.#stopping) return
-      this.#startSpawner()
+      this.#orphan() // once more: its last events may have come after its end
       for (const worker of [...this.#workers]) if (worker.pid === 0) this.#forget(worker)
+      this.#startSpawner()
+      for (const old of [...this.#workers]) {
+        if (old.replacement?.state === 'dead') old.replacement = this.#spawn()
+      }
       while (this.#workers.size < this.#options.count) this.#spawn()
     }, delay)
     timer.unref()
+  }
+
+  #orphan(): void {
+    for (const worker of this.#workers) worker.isOrphan = worker.pid !== 0
   }
 
   #spawn(): WorkerHandle {
@@ -310,8 +344,9 @@ export class WorkerPool {
   }
 
   #kill(worker: WorkerHandle, signal: NodeJS.Signals): void {
-    if (worker.pid !== 0)
-      this.#spawner.send({ command: 'kill', pid: worker.pid, signal: signalNumber(signal) })
+    const { pid, isOrphan } = worker
+    if (isOrphan) killOrphan(pid, signal)
+    else if (pid !== 0) this.#spawner.send({ command: 'kill', pid, signal: signalNumber(signal) })
   }
 
   #tick(): void {
@@ -319,18 +354,29 @@ export class WorkerPool {
     for (const worker of [...this.#workers]) {
       if (worker.killAt !== undefined && now > worker.killAt) this.#kill(worker, 'SIGKILL')
     }
-    if (this.#options.timeout > 0 && this.#dispatcher.underWay > 0) this.#checkTimeouts(now)
+    if (this.#options.timeout > 0) this.#checkTimeouts(now)
+    this.#dispatcher.tellLeft()
     this.#missOrphans()
+    if (this.#refused > 0 && !this.#dispatcher.isFull) {
+      this.#log.warn({ refused: this.#refused }, 'the queue has room again')
+      this.#refused = 0
+    }
+    if (now > this.#killSpawnerAt) this.#spawner.kill()
   }
 
   /** A request over its time gets 504; its worker is aborted, with a traceback of every thread, then killed. */
   #checkTimeouts(now: number): void {
     const { timeout, threads } = this.#options
     const limit = process.hrtime.bigint() - BigInt(Math.round(timeout * 1e9))
-    const entries = (Math.max(...[...this.#workers].map((worker) => worker.number)) + 1) * threads
+    const grace = BigInt(ANSWERED_GRACE * 1e6)
+    const entries =
+      (Math.max(-1, ...[...this.#workers].map((worker) => worker.number)) + 1) * threads
     for (const { entry, id, since } of this.#dispatcher.scoreboard.executing(entries)) {
       const worker = this.#byNumber(Math.floor(entry / threads))
-      if (since > limit || !worker || !this.#dispatcher.fail(id, 'timeout')) continue
+      if (since > limit || !worker) continue
+      // its answer is out, yet the app goes on: in close(), for example
+      const answered = !this.#dispatcher.fail(id, 'timeout')
+      if (answered && (since > limit - grace || worker.killAt !== undefined)) continue
       this.#log.fatal({ request: id, seconds: timeout }, `WORKER TIMEOUT (pid:${worker.pid})`)
       if (worker.killAt !== undefined) continue
       worker.killAt = now + KILL_AFTER
@@ -341,19 +387,10 @@ export class WorkerPool {
   /** Workers of a spawner that died are nobody's children here: only their pid tells that they are gone. */
   #missOrphans(): void {
     for (const worker of [...this.#workers]) {
-      if (worker.pid === 0 || isAlive(worker.pid)) continue
+      if (!worker.isOrphan || isAlive(worker.pid)) continue
       const { pid, number } = worker
-      setTimeout(() => {
-        if (!this.#workers.has(worker)) return // its spawner has told in the meantime
-        this.#onExited({
-          event: 'exited',
-          worker: number,
-          pid,
-          code: null,
-          signal: null,
-          traceback: '',
-        })
-      }, TICK).unref()
+      const unknown = { code: null, signal: null, traceback: '' }
+      this.#onExited({ event: 'exited', worker: number, pid, ...unknown })
     }
   }
 
@@ -380,6 +417,19 @@ export class WorkerPool {
 
   #byPid(pid: number): WorkerHandle | undefined {
     return [...this.#workers].find((worker) => worker.pid === pid)
+  }
+}
+
+function describeEnd(code: number | null, signal: number | null): string {
+  if (signal !== null) return signalName(signal)
+  return code === null ? 'an unknown cause: its spawner died before it' : `code ${code}`
+}
+
+function killOrphan(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
 

@@ -114,6 +114,7 @@ export class Queue {
   /** Writes what is staged now. What the pipe has no room for, which control slots can bring about, is tried again. */
   readonly flush = (): void => {
     this.#scheduled = false
+    if (this.#fd < 0) return
     const length = this.#staged * SLOT_SIZE
     const written = length === 0 ? 0 : this.#write(length)
     this.#staged = (length - written) / SLOT_SIZE
@@ -135,6 +136,7 @@ export class Queue {
 
   close(): void {
     if (this.#fd >= 0) closeSync(this.#fd)
+    this.#fd = -1 // by now the number may be another file's
     closeSync(this.#bodies)
   }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 
 const ALIASES = ['SIGIOT', 'SIGPOLL', 'SIGUNUSED']
@@ -12,12 +13,21 @@ export const signalName = (number: number): string => NAMES.get(number) ?? `sign
 
 export const signalNumber = (name: NodeJS.Signals): number => constants.signals[name]
 
-/** Whether a process with this id exists, ours or another's. */
+/** Whether a process with this id runs, ours or another's. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return true
+    return !isZombie(pid)
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** Dead, but its parent has not asked how: as process 1 of a container often does not. */
+function isZombie(pid: number): boolean {
+  try {
+    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+  } catch {
+    return false // gone in the meantime, or no Linux
   }
 }

@@ -53,7 +53,7 @@ export type SpawnerCommand =
 
 /** The process that forks workers, seen from the front. */
 export class Spawner {
-  readonly #process: ChildProcess
+  readonly #child: ChildProcess
   readonly #control: Socket
   #gone = false
 
@@ -64,13 +64,13 @@ export class Spawner {
     receive: (event: SpawnerEvent) => void,
     ended: (error: Error) => void,
   ) {
-    this.#process = spawn(runtime.command, runtime.args, {
+    this.#child = spawn(runtime.command, runtime.args, {
       cwd: runtime.cwd,
       env: runtime.env,
       stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
       detached: true, // a session of its own: the terminal's signals are for the front alone
     })
-    this.#control = this.#process.stdio[3] as Socket
+    this.#control = this.#child.stdio[3] as Socket
     this.#control.on('error', () => {}) // told by 'exit'
     createInterface({ input: this.#control }).on('line', (line) => receive(JSON.parse(line)))
     const end = (reason: string) => {
@@ -78,15 +78,13 @@ export class Spawner {
       this.#gone = true
       ended(new SpawnerFailed(runtime.command, reason))
     }
-    this.#process.on('error', (error) => end(error.message))
-    this.#process.on('exit', (code, signal) =>
-      end(signal ? `signal ${signal}` : `exit code ${code}`),
-    )
+    this.#child.on('error', (error) => end(error.message))
+    this.#child.on('exit', (code, signal) => end(signal ? `signal ${signal}` : `exit code ${code}`))
     this.#write(configuration)
   }
 
   get pid(): number | undefined {
-    return this.#process.pid
+    return this.#child.pid
   }
 
   get gone(): boolean {
@@ -99,7 +97,7 @@ export class Spawner {
 
   /** The last resort, when it does not end by itself. */
   kill(): void {
-    this.#process.kill('SIGKILL')
+    this.#child.kill('SIGKILL')
   }
 
   /** Lets go of the control socket; the spawner takes that as the order to end. */

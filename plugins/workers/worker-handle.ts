@@ -9,6 +9,8 @@ export class WorkerHandle {
   pid = 0
   /** When it was told to go, or aborted: a deadline for the next, harder step. */
   killAt: number | undefined
+  /** Its spawner died: nobody tells when it ends, nor passes signals on. */
+  isOrphan = false
   /** The worker that takes its place and is not ready yet. */
   replacement: WorkerHandle | undefined
 

@@ -68,6 +68,7 @@ export class Spill {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#wanted?.() // whoever was told to stop would wait for ever
     if (!this.#writing && !this.#reading) closeSync(this.#fd)
     this.#wanted?.() // who waits must not wait for ever; what comes now goes nowhere
     this.#wanted = undefined

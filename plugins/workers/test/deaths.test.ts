@@ -8,7 +8,11 @@ const WAYS = [
   { name: 'os._exit(7)', path: '/exit/7', log: /Worker \(pid:\d+\) ended by code 7\./ },
   { name: 'a segmentation fault', path: '/crash', log: /Worker \(pid:\d+\) ended by SIGSEGV\./ },
 ]
-const SETUPS = [['-w', '1'], ['-w', '4'], ['-w', '1', '--threads', '4']]
+const SETUPS = [
+  ['-w', '1'],
+  ['-w', '4'],
+  ['-w', '1', '--threads', '4'],
+]
 
 for (const { name, path, log } of WAYS) {
   for (const setup of SETUPS) {
@@ -108,7 +112,10 @@ test('again and again under load loses no request but those it executed', async 
   running = false
   await Promise.all(clients)
   const failed = statuses.filter((status) => status !== 200)
-  assert.ok(failed.every((status) => status === 502), failed.join())
+  assert.ok(
+    failed.every((status) => status === 502),
+    failed.join(),
+  )
   assert.ok(failed.length <= 6, `${failed.length} failed for 6 that were executed at most`)
 })
 
@@ -116,7 +123,9 @@ test('again and again under load loses no request but those it executed', async 
 async function connectionsOf(pid: number): Promise<number> {
   const { readdir, readlink } = await import('node:fs/promises')
   const links = await Promise.all(
-    (await readdir(`/proc/${pid}/fd`)).map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')),
+    (await readdir(`/proc/${pid}/fd`)).map((fd) =>
+      readlink(`/proc/${pid}/fd/${fd}`).catch(() => ''),
+    ),
   )
   return links.filter((link) => link.startsWith('socket:')).length
 }

@@ -18,8 +18,8 @@ import * as assert from 'uvu/assert'
 import {
   type Reply,
   runCommand,
-  ServerProcess,
   type ServerOptions,
+  ServerProcess,
   until,
 } from '../../../test/helpers/server-process.ts'
 
@@ -145,7 +145,8 @@ export function processes(server: ServerProcess): Process[] {
 function describe(pid: number, mark: string): Process[] {
   try {
     if (!readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(mark)) return []
-    const [state, parent] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ') ?? []
+    const [state, parent] =
+      readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ') ?? []
     if (state === 'Z') return []
     const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')
     return [{ pid, parent: Number(parent), command: `${pid} ${command}` }]
@@ -171,7 +172,9 @@ export function workersOf(server: ServerProcess): number[] {
 export async function seePids(server: ServerProcess, count: number): Promise<Set<string>> {
   const seen = new Set<string>()
   await until(`${count} workers answer`, async () => {
-    for (const { body } of await Promise.all(Array.from({ length: 2 * count }, () => server.request('/pid'))))
+    for (const { body } of await Promise.all(
+      Array.from({ length: 2 * count }, () => server.request('/pid')),
+    ))
       seen.add(body)
     return seen.size >= count
   })

@@ -17,10 +17,20 @@ async function recycle(server: ServerProcess, generations: number): Promise<Repl
 for (const workers of [1, 2]) {
   test(`replaces workers without a failed request (-w ${workers})`, async ({ site }) => {
     const count = String(workers)
-    const server = await site.start(['-w', count, '--max-requests', '15', '--max-requests-jitter', '10'])
+    const server = await site.start([
+      '-w',
+      count,
+      '--max-requests',
+      '15',
+      '--max-requests-jitter',
+      '10',
+    ])
     const replies = await recycle(server, 6)
     assert.ok(replies.every(({ status }) => status === 200))
-    await until('as many workers are left as there should be', () => workersOf(server).length === workers)
+    await until(
+      'as many workers are left as there should be',
+      () => workersOf(server).length === workers,
+    )
     assert.not.match(server.log(), /ended by|failed/)
   })
 }

@@ -12,9 +12,12 @@ async function send(server: ServerProcess, path: string) {
   return connection
 }
 
-const overloads = (server: ServerProcess) => server.log().match(/no answer from a worker: overloaded|queue is full/g) ?? []
+const overloads = (server: ServerProcess) =>
+  server.log().match(/no answer from a worker: overloaded|queue is full/g) ?? []
 
-test('refuses what is beyond --queue-limit with 503 and Retry-After, logged once', async ({ site }) => {
+test('refuses what is beyond --queue-limit with 503 and Retry-After, logged once', async ({
+  site,
+}) => {
   const server = await site.start(['-w', '1', '--queue-limit', '2'])
   const first = server.request('/wait/a')
   await site.noted('begin a ')
@@ -52,7 +55,9 @@ test('drops a request whose client leaves while it waits', async ({ site }) => {
   const names = Array.from({ length: 30 }, (_, index) => `n${index}`)
   const connections = []
   for (const name of names) connections.push(await send(server, `/wait/${name}`))
-  await server.request('/nothing', { method: 'POST', headers: { 'content-length': '-1' } }).catch(() => {})
+  await server
+    .request('/nothing', { method: 'POST', headers: { 'content-length': '-1' } })
+    .catch(() => {})
   const leaving = connections.at(-1)
   leaving?.destroy()
   await until('the server sees it', () => leaving?.socket.closed === true)
@@ -60,11 +65,19 @@ test('drops a request whose client leaves while it waits', async ({ site }) => {
   await first
   for (const connection of connections.slice(0, -1)) await connection.rest()
   assert.is((await server.request('/pid')).status, 200)
-  assert.is(site.notes.some((note) => note.startsWith('begin n28 ')), true)
-  assert.is(site.notes.some((note) => note.startsWith('begin n29 ')), false)
+  assert.is(
+    site.notes.some((note) => note.startsWith('begin n28 ')),
+    true,
+  )
+  assert.is(
+    site.notes.some((note) => note.startsWith('begin n29 ')),
+    false,
+  )
 })
 
-test('a client that leaves stops the app at its next write, and close() is called', async ({ site }) => {
+test('a client that leaves stops the app at its next write, and close() is called', async ({
+  site,
+}) => {
   const server = await site.start(['-w', '1'])
   const connection = await send(server, '/stream/left')
   await connection.receive(/chunk 2\n/)
@@ -75,12 +88,16 @@ test('a client that leaves stops the app at its next write, and close() is calle
   assert.is((await server.request('/pid')).status, 200)
 })
 
-test('a client that leaves while its request is in the pipe stops the app too', async ({ site }) => {
+test('a client that leaves while its request is in the pipe stops the app too', async ({
+  site,
+}) => {
   const server = await site.start(['-w', '1'])
   const first = server.request('/wait/first')
   await site.noted('begin first ')
   const connection = await send(server, '/stream/early')
-  await server.request('/nowhere', { method: 'POST', headers: { 'content-length': '-1' } }).catch(() => {})
+  await server
+    .request('/nowhere', { method: 'POST', headers: { 'content-length': '-1' } })
+    .catch(() => {})
   connection.destroy()
   await once(connection.socket, 'close')
   site.write('more')

@@ -3,7 +3,9 @@ import { type Reply, seeAnother, seePids, siteSuite, until } from './harness.ts'
 
 const test = siteSuite('--timeout')
 
-test('answers 504, logs every thread, ends the worker by SIGABRT and replaces it', async ({ site }) => {
+test('answers 504, logs every thread, ends the worker by SIGABRT and replaces it', async ({
+  site,
+}) => {
   const server = await site.start(['-w', '1', '--threads', '2', '-t', '1'])
   const reply = server.request('/sleep')
   const pid = await site.noted('begin sleep ')
@@ -12,7 +14,10 @@ test('answers 504, logs every thread, ends the worker by SIGABRT and replaces it
   await server.line(new RegExp(`Worker \\(pid:${pid}\\) ended by SIGABRT\\.`))
   await until('the traceback is there', () => /life\.py.* in sleep_in_c/.test(server.log()))
   assert.match(server.log(), /Current thread|Thread 0x/)
-  assert.ok((server.log().match(/Thread 0x|Current thread/g) ?? []).length >= 3, 'each thread shows')
+  assert.ok(
+    (server.log().match(/Thread 0x|Current thread/g) ?? []).length >= 3,
+    'each thread shows',
+  )
   await seeAnother(server, pid)
 })
 
