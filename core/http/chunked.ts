@@ -124,7 +124,9 @@ export class ChunkDecoder {
       return start + 2
     }
     const limit = this.#limits.trailers
-    this.#text += bytes.latin1Slice(start, Math.min(end, start + limit + 4))
+    this.#text += bytes.toString('latin1', start, Math.min(end, start + limit + 4))
+    // a line end may be the last; without one there is nothing new to parse
+    if (!bytes.subarray(start, end).includes(LF) && this.#text.length <= limit + 2) return end
     const head = new Head()
     const at = parseFields(this.#text, 0, this.#limits, head)
     if (at === REFUSED) this.#refuse(head.status, head.reason)

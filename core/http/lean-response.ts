@@ -16,6 +16,8 @@ import {
 export interface AnswerSink {
   /** Called when the last bytes written by the response have left, or will never leave. */
   readonly flushed: (error?: Error | null) => void
+  /** How often the connection itself has corked the socket, to write several answers at once. */
+  readonly corks: number
   /** Whether nothing may follow this answer on the connection. */
   isLast(): boolean
   /** All of the answer has been written; `persistent`: another request may follow. */
@@ -41,6 +43,8 @@ const endings = Buffer.from('\r\n')
 
 /** A response as node:http gives it, which writes to its socket without a stream of its own. */
 export class LeanResponse {
+  declare on: NodeJS.EventEmitter["on"]
+  declare once: NodeJS.EventEmitter["once"]
   declare _events: undefined
   declare _eventsCount: number
   declare _maxListeners: undefined
@@ -84,6 +88,8 @@ export class LeanResponse {
   #trailers = ''
   #flushed = false
   #persistent = true
+  /** The body is not what the head says: nothing can follow it. */
+  #mismatch = false
   #removed: Set<string> | undefined = undefined
 
   constructor(request: LeanRequest, socket: Socket, persistent: boolean, sink: AnswerSink) {
@@ -500,11 +506,12 @@ export class LeanResponse {
     let head = this.#lines as string
     this.#headSent = true
     if (this.sendDate && !this.#dateGiven) head += dateLine()
-    let persistent = this.shouldKeepAlive && !this.#closeGiven && this.statusCode >= 200
+    const { shouldKeepAlive, statusCode } = this
+    let persistent = shouldKeepAlive && !this.#closeGiven && !this.#mismatch && statusCode >= 200
     const { httpVersionMinor } = this.req
-    if (this.statusCode < 200 || this.statusCode === 204) this.#declared = -1
+    if (statusCode < 200 || statusCode === 204) this.#declared = -1
     else if (!this.#hasBody) {
-      if (this.#declared < 0 && length > 0 && this.statusCode !== 304) this.#declared = length
+      if (this.#declared < 0 && length > 0 && statusCode !== 304) this.#declared = length
       if (this.#declared >= 0) head += `Content-Length: ${this.#declared}\r\n`
     } else if (httpVersionMinor === 1 && (this.#codingGiven || this.#trailerGiven)) {
       this.#declared = -1
@@ -549,7 +556,7 @@ export class LeanResponse {
       const message = `Response body's content-length of ${total} byte(s) does not match the content-length of ${this.#declared} byte(s) set in header`
       throw nodeError(Error, 'ERR_HTTP_CONTENT_LENGTH_MISMATCH', message)
     }
-    this.#persistent = false
+    this.#mismatch = true
     return Math.min(size, this.#declared - this.bodyBytes)
   }
 
@@ -583,12 +590,11 @@ export class LeanResponse {
       this.finished = true
       return
     }
-    const corked = this.socket.writableCorked
     if (this.#headSent) this.#endBody(chunk, encoding, sink)
     else this.#endWhole(chunk, encoding, sink)
     this.finished = true
-    if (corked > 0 && this.#headSent) uncorkAll(this.socket, sink)
-    sink.answered(this, this.#persistent)
+    while (this.socket.writableCorked > sink.corks) this.socket.uncork()
+    sink.answered(this, this.#persistent && !this.#mismatch)
   }
 
   /** Head and body in one go. */
@@ -617,9 +623,7 @@ export class LeanResponse {
       const allowed = this.#allowed(size, true)
       if (allowed !== size) bytes = bytes?.subarray(0, allowed)
     }
-    const broken = !this.#persistent
     const head = this.#startBody(size)
-    if (broken) this.#persistent = false
     if (!this.#hasBody) socket.write(head, 'latin1', sink.flushed)
     else if (this.chunkedEncoding) this.#lastChunk(head, bytes, sink)
     else if (bytes === undefined) socket.write(head, 'latin1', sink.flushed)
@@ -707,16 +711,10 @@ const isPlain = (encoding: BufferEncoding) =>
 
 const uncork = (socket: Socket) => socket.uncork()
 
-/** The answer is whole: whatever the application had corked goes out. */
-function uncorkAll(socket: Socket, sink: AnswerSink): void {
-  if (sink.isLast() && socket.destroyed) return
-  while (socket.writableCorked > 0) socket.uncork()
-}
-
 function writeJoined(socket: Socket, head: string, bytes: Uint8Array, done?: Callback): void {
   if (bytes.length <= JOIN_LIMIT) {
     const joined = Buffer.allocUnsafe(head.length + bytes.length)
-    joined.latin1Write(head, 0)
+    joined.write(head, 0, 'latin1')
     joined.set(bytes, head.length)
     socket.write(joined, done)
     return

@@ -79,12 +79,14 @@ function parseRequestLine(text: string, from: number, limits: Limits, head: Head
   while (TOKEN[text.charCodeAt(at)] === 1) at++
   const methodEnd = at
   if (at === text.length) return unfinishedLine(text, from, limits, head)
-  if (text.charCodeAt(at) !== SPACE || at === from) return head.refuse(400, 'invalid method')
+  if (text.charCodeAt(at) !== SPACE || at === from) {
+    return refuseLine(at - from, 'invalid method', limits, head)
+  }
   const targetStart = ++at
   while (TARGET[text.charCodeAt(at)] === 1) at++
   if (at === text.length) return unfinishedLine(text, from, limits, head)
   if (text.charCodeAt(at) !== SPACE || at === targetStart) {
-    return head.refuse(400, 'invalid request target')
+    return refuseLine(at - from, 'invalid request target', limits, head)
   }
   const targetEnd = at++
   if (text.startsWith('HTTP/1.1\r\n', at)) head.minor = 1
@@ -102,10 +104,17 @@ function unfinishedLine(text: string, from: number, limits: Limits, head: Head):
   return INCOMPLETE
 }
 
+/** Where the fault comes only after the limit, it does not count: how the bytes arrive must make no difference. */
+function refuseLine(length: number, reason: string, limits: Limits, head: Head): number {
+  if (length > limits.requestLine) return head.refuse(414, 'request line too long')
+  return head.refuse(400, reason)
+}
+
 const VERSION_LINE = 'HTTP/1.1\r\n'
 
 function refuseVersion(text: string, from: number, at: number, limits: Limits, head: Head): number {
   const rest = text.slice(at, at + VERSION_LINE.length)
+  if (at - from > limits.requestLine) return head.refuse(414, 'request line too long')
   if (/^HTTP\/\d\.\d\r\n/.test(rest)) return head.refuse(505, 'HTTP version not supported')
   if (/^(?:H(?:T(?:T(?:P(?:\/(?:\d(?:\.(?:\d\r?)?)?)?)?)?)?)?)?$/.test(rest)) {
     return unfinishedLine(text, from, limits, head)
@@ -135,12 +144,16 @@ export function parseFields(text: string, from: number, limits: Limits, head: He
     }
     const nameEnd = at
     if (at === text.length) return unfinishedField(text, start, limits, head)
-    if (text.charCodeAt(at) !== COLON || at === start) return refuseName(text, at, start, head)
+    if (text.charCodeAt(at) !== COLON || at === start) {
+      if (at - start > limits.fieldSize) return head.refuse(431, 'field too long')
+      return refuseName(text, at, start, head)
+    }
     at++
     while (text.charCodeAt(at) === SPACE || text.charCodeAt(at) === TAB) at++
     const valueStart = at
     while (VALUE[text.charCodeAt(at)] === 1) at++
     const lineEnd = at
+    if (lineEnd - start > limits.fieldSize) return head.refuse(431, 'field too long')
     if (at + 1 >= text.length) {
       if (at < text.length && text.charCodeAt(at) !== CR) return refuseByte(text, at, head)
       return unfinishedField(text, start, limits, head)
@@ -148,7 +161,6 @@ export function parseFields(text: string, from: number, limits: Limits, head: He
     if (text.charCodeAt(at) !== CR) return refuseByte(text, at, head)
     if (text.charCodeAt(at + 1) !== LF) return head.refuse(400, 'bare CR')
     at += 2
-    if (lineEnd - start > limits.fieldSize) return head.refuse(431, 'field too long')
     if (count >= limits.fields) return head.refuse(431, 'too many fields')
     if (dropped) continue
     let valueEnd = lineEnd

@@ -47,7 +47,6 @@ export class WorkerPool {
   readonly #workers = new Set<WorkerHandle>()
   #spawner!: Spawner
   readonly #dispatcher: Dispatcher
-  #boots = 0
   #failures = 0
   #timer: NodeJS.Timeout | undefined
   #waking = false
@@ -310,7 +309,7 @@ export class WorkerPool {
 
   /** The spawner is replaced; workers it left go on, and are missed when they no longer answer to their pid. */
   #spawnerEnded(error: Error): void {
-    if (this.#stopping) return this.#emptied.resolve()
+    if (this.#stopping) return this.#stopAlone()
     this.#ready.reject(error)
     this.#log.error({ err: error }, 'the spawner died and is replaced')
     this.#orphan()
@@ -328,6 +327,13 @@ export class WorkerPool {
     timer.unref()
   }
 
+  /** The spawner has ended first: what it left is seen to its end by us. */
+  #stopAlone(): void {
+    this.#orphan()
+    for (const worker of [...this.#workers]) if (worker.pid === 0) this.#forget(worker)
+    if (this.#workers.size === 0) this.#emptied.resolve()
+  }
+
   #orphan(): void {
     for (const worker of this.#workers) worker.isOrphan = worker.pid !== 0
   }
@@ -338,7 +344,6 @@ export class WorkerPool {
     while (taken.has(number)) number++
     const handle = new WorkerHandle(number)
     this.#workers.add(handle)
-    this.#boots++
     this.#spawner.send({ command: 'spawn', worker: number })
     return handle
   }

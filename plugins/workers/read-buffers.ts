@@ -2,6 +2,8 @@
 const READ_SIZE = 131_072
 /** Buffers that are kept for later, of all pools together. */
 const KEEP = 32
+/** The most buffers that one connection remembers to have lent. A client that does not read must not keep more. */
+const MOST_LENT = 16
 
 /** Who may still need what is in a buffer. */
 export interface Borrower {
@@ -31,6 +33,7 @@ export class ReadBuffers {
     if (borrower.flushed || !this.#current) return
     this.#lent.push({ buffer: this.#current, to: borrower })
     this.#current = undefined
+    if (this.#lent.length > MOST_LENT) this.#lent.shift() // left to the garbage collector
   }
 
   #collect(): void {

@@ -72,7 +72,9 @@ export class Spawner {
     })
     this.#control = this.#child.stdio[3] as Socket
     this.#control.on('error', () => {}) // told by 'exit'
-    createInterface({ input: this.#control }).on('line', (line) => receive(JSON.parse(line)))
+    createInterface({ input: this.#control })
+      .on('line', (line) => receive(JSON.parse(line)))
+      .on('error', () => {}) // it passes on those of its input
     const end = (reason: string) => {
       if (this.#gone) return
       this.#gone = true

@@ -1,5 +1,5 @@
 import { createReadStream, open, unlink } from 'node:fs'
-import type { IncomingMessage } from 'node:http'
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { type CountedResponse, errorPage, type Hooks, type ResponseHead } from '../../core/index.ts'
@@ -56,6 +56,8 @@ export class Exchange implements Job {
   readonly #reply: FastifyReply
   readonly #response: CountedResponse
   #spill: Spill | undefined
+  /** Bytes of an on-demand body that the worker has. */
+  #pulled = 0
   #dispatched = false
   #over = false
 
@@ -85,7 +87,7 @@ export class Exchange implements Job {
   whole(head: string, bytes: Buffer, start: number, end: number, failed: boolean): void {
     if (this.#over) return
     if (failed) return this.#failed(500, new Error('the application failed'))
-    this.#sendHead(head)
+    if (!this.#sendHead(head)) return
     const response = this.#response
     if (end - start <= JOIN_LIMIT) response.end(bytes.toString('latin1', start, end), 'latin1')
     else response.end(bytes.subarray(start, end))
@@ -153,13 +155,25 @@ export class Exchange implements Job {
 
   async pull(max: number): Promise<{ bytes: Buffer; last: boolean; gone: boolean }> {
     const { raw } = this.#request
-    await readable(raw)
+    const { timeout, limit } = this.#setting.body
+    if (!(await readable(raw, timeout))) return this.#refusePull(408)
     const bytes = (raw.read(Math.min(max, raw.readableLength)) ?? Buffer.alloc(0)) as Buffer
+    this.#pulled += bytes.length
+    if (this.#pulled > limit) return this.#refusePull(413)
     return {
       bytes,
       last: raw.readableEnded || (raw.complete && raw.readableLength === 0),
       gone: raw.destroyed && !raw.complete,
     }
+  }
+
+  /** To the app it is as if its client had left. */
+  #refusePull(status: BodyFault) {
+    if (this.#response.headersSent)
+      this.#cutOff(new Error(`the request's body is refused: ${status}`))
+    else this.#refuse(status)
+    this.#over = true
+    return { bytes: Buffer.alloc(0), last: true, gone: true }
   }
 
   abort(): void {
@@ -197,20 +211,29 @@ export class Exchange implements Job {
   }
 
   #dispatch(length: number | undefined): void {
-    const { pool, hooks, observesEnviron } = this.#setting
+    const { pool, observesEnviron } = this.#setting
     const { raw } = this.#request
     const environ = buildEnviron(raw, length)
     if (environ === undefined) return this.#refuse(400)
     this.environ = environ
-    if (observesEnviron) {
-      const changed = parseEnviron(environ)
-      hooks.environ.call(changed, this.#request)
-      this.environ = formatEnviron(changed)
-    }
+    if (observesEnviron && !this.#observeEnviron()) return
     if (this.environ.length > ENVIRON_LIMIT) return this.#refuse(431)
     if (this.#isCramped()) return this.#spool()
     this.#dispatched = true
     pool.dispatch(this)
+  }
+
+  /** @returns whether the taps let the request go on. */
+  #observeEnviron(): boolean {
+    try {
+      const changed = parseEnviron(this.environ)
+      this.#setting.hooks.environ.call(changed, this.#request)
+      this.environ = formatEnviron(changed)
+      return true
+    } catch (error) {
+      this.#tapFailed(error as Error)
+      return false
+    }
   }
 
   /** Whether environ and body are too much for one block. */
@@ -230,28 +253,61 @@ export class Exchange implements Job {
     })
   }
 
-  #sendHead(head: string): void {
+  #sendHead(head: string): boolean {
     const fields = head.split('\0')
     const status = fields.shift() as string
     const code = Number(status.slice(0, 3))
+    if (code < 200) this.#response.shouldKeepAlive = false // no answer can follow a final 1xx
+    return this.#writeHead(code, status.slice(4), fields)
+  }
+
+  /** @returns whether it went out. If not, a page that says so did. */
+  #writeHead(code: number, reason: string | undefined, fields: string[]): boolean {
     const headers = this.#withReplyHeaders(fields)
-    const response = this.#response
-    if (code < 200) response.shouldKeepAlive = false // no answer can follow a final 1xx
-    if (this.#setting.observesResponse) return this.#sendObserved(code, status.slice(4), headers)
-    response.writeHead(code, status.slice(4), headers)
+    if (!this.#setting.observesResponse) {
+      this.#response.writeHead(code, reason, headers)
+      return true
+    }
+    try {
+      this.#writeObserved(code, reason, headers)
+      return true
+    } catch (error) {
+      this.#tapFailed(error as Error)
+      return false
+    }
+  }
+
+  /** A tap that throws costs its request, and no other. The page goes out untouched. */
+  #tapFailed(error: Error): void {
+    const { method, url } = this.#request.raw
+    this.#setting.log.error({ err: error, method, url }, 'request failed')
+    this.#tellFailed(error)
+    const { page, headers } = this.#page(500)
+    this.#response.writeHead(500, STATUS_CODES[500], headers)
+    this.#response.end(page)
+    this.#over = true
+    if (this.#dispatched) this.#setting.pool.cancel(this)
+  }
+
+  #tellFailed(error: Error): void {
+    try {
+      this.#setting.hooks.failed.call(error, this.#request.raw)
+    } catch (err) {
+      this.#setting.log.error({ err }, 'request failed')
+    }
   }
 
   /** What Fastify plugins have set on the reply (CORS, security headers) goes along, unless the app says otherwise. */
   #withReplyHeaders(fields: string[]): string[] {
     const own = this.#reply.getHeaders()
     for (const name in own) {
-      if (fields.some((field, index) => index % 2 === 0 && field.toLowerCase() === name)) continue
+      if (!ADDED.has(name) && hasField(fields, name)) continue
       for (const value of [own[name]].flat()) fields.push(name, String(value))
     }
     return fields
   }
 
-  #sendObserved(statusCode: number, reason: string, fields: string[]): void {
+  #writeObserved(statusCode: number, reason: string | undefined, fields: string[]): void {
     const head: ResponseHead = { statusCode, headers: [] }
     for (let index = 0; index < fields.length; index += 2) {
       head.headers.push([fields[index] as string, fields[index + 1] as string])
@@ -296,13 +352,13 @@ export class Exchange implements Job {
 
   /** The client must see that the answer is not whole. */
   #break(error: Error): void {
-    this.#setting.hooks.failed.call(error, this.#request.raw)
+    this.#tellFailed(error)
     this.#response.destroy()
   }
 
   /** As `#break`, but what the app gave before still goes out. */
   #cutOff(error: Error): void {
-    this.#setting.hooks.failed.call(error, this.#request.raw)
+    this.#tellFailed(error)
     this.#over = true
     this.#spill?.close()
     const response = this.#response
@@ -312,7 +368,7 @@ export class Exchange implements Job {
 
   #failed(status: number, error: Error): void {
     if (this.#response.headersSent) return this.#cutOff(error)
-    this.#setting.hooks.failed.call(error, this.#request.raw)
+    this.#tellFailed(error)
     this.#sendPage(status)
   }
 
@@ -324,6 +380,11 @@ export class Exchange implements Job {
   }
 
   #sendPage(status: number): void {
+    const { page, headers } = this.#page(status)
+    if (this.#writeHead(status, undefined, headers)) this.#response.end(page)
+  }
+
+  #page(status: number) {
     const page = errorPage(status)
     const headers = [
       'Content-Type',
@@ -333,22 +394,30 @@ export class Exchange implements Job {
     ]
     if (status === 503) headers.push('Retry-After', '1')
     if (!this.#response.shouldKeepAlive) headers.push('Connection', 'close')
-    this.#response.writeHead(status, headers)
-    this.#response.end(page)
+    return { page, headers }
   }
 }
 
 const SLOT_ENVIRON = 4056
 
-/** Resolves when the stream has bytes, has ended or is gone. */
-function readable(stream: IncomingMessage): Promise<void> {
+/** Fields of which an answer may have several: the app's and those of plugins. */
+const ADDED = new Set(['set-cookie', 'vary'])
+
+const hasField = (fields: readonly string[], name: string) =>
+  fields.some((field, index) => index % 2 === 0 && field.toLowerCase() === name)
+
+/** Resolves to true when the stream has bytes, has ended or is gone; to false when none of it came in time. */
+function readable(stream: IncomingMessage, timeout: number): Promise<boolean> {
   if (stream.readableLength > 0 || stream.readableEnded || stream.destroyed)
-    return Promise.resolve()
+    return Promise.resolve(true)
   return new Promise((resolve) => {
-    const done = () => {
+    const settle = (came: boolean) => {
+      clearTimeout(timer)
       for (const event of EVENTS) stream.off(event, done)
-      resolve()
+      resolve(came)
     }
+    const done = () => settle(true)
+    const timer = setTimeout(settle, timeout, false)
     for (const event of EVENTS) stream.on(event, done)
     stream.read(0)
   })

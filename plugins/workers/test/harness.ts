@@ -37,8 +37,17 @@ export function siteSuite(name: string) {
   test.before.each((context) => {
     context.site = new Site()
   })
-  test.after.each(({ site }) => site.close())
-  return test
+  test.after.each(async ({ site }) => {
+    const left = await site.close()
+    if (site.passed) assert.equal(left, [], 'nothing is left')
+    else if (left.length > 0) console.error(left) // uvu ends without a word where this throws after a failed test
+  })
+  const add = (sentence: string, handler: (context: Context) => Promise<void>) =>
+    test(sentence, async (context) => {
+      await handler(context)
+      context.site.passed = true
+    })
+  return Object.assign(add, { run: () => test.run() })
 }
 
 /** A folder with an application, and the servers that serve it. */
@@ -46,7 +55,8 @@ export class Site {
   readonly folder = mkdtempSync(join(tmpdir(), 'wsgi-core-site-'))
   readonly #servers: ServerProcess[] = []
   #crashed = false
-  #closed = false
+  #left: string[] | undefined
+  passed = false
 
   constructor() {
     cpSync(LIFE, this.file('life.py'))
@@ -64,11 +74,21 @@ export class Site {
     appendFileSync(this.file(name), text)
   }
 
+  remove(name: string): void {
+    rmSync(this.file(name))
+  }
+
   /** Starts the command line with `life:app`, or the target that is given, in the folder. */
   async start(args: readonly string[] = [], target = 'life:app'): Promise<ServerProcess> {
+    const server = this.launch(args, target)
+    await server.ready()
+    return server
+  }
+
+  /** The same, without waiting until it serves. */
+  launch(args: readonly string[], target: string): ServerProcess {
     const server = new ServerProcess([...args, target], { cwd: this.folder })
     this.#servers.push(server)
-    await server.ready()
     return server
   }
 
@@ -97,23 +117,26 @@ export class Site {
     await server.ended
   }
 
-  /** Stops the servers; fails where a process or a runtime directory is left. */
-  async close(): Promise<void> {
-    if (this.#closed) return // uvu calls again where the first call threw
-    this.#closed = true
+  /** Stops the servers. @returns what is left of them: processes, a runtime directory. */
+  async close(): Promise<string[]> {
+    if (this.#left) return this.#left // uvu calls again where the first call threw
     this.write('go')
     this.write('more')
-    const left: string[] = []
-    for (const server of this.#servers) left.push(...(await this.#finish(server)))
+    this.#left = []
+    for (const server of this.#servers) this.#left.push(...(await this.#finish(server)))
     rmSync(this.folder, { recursive: true, force: true })
-    assert.equal(left, [], 'nothing is left')
+    return this.#left
   }
 
   async #finish(server: ServerProcess): Promise<string[]> {
     const left: string[] = []
     server.disconnect()
     server.signal('SIGTERM')
-    const timer = setTimeout(() => server.signal('SIGKILL'), 20_000)
+    const timer = setTimeout(() => {
+      left.push('the server')
+      server.signal('SIGKILL')
+      for (const { pid } of processes(server)) process.kill(pid, 'SIGKILL') // they hold its output open
+    }, 20_000)
     await server.ended
     clearTimeout(timer)
     await until('processes are gone', () => processes(server).length === 0).catch(() => {

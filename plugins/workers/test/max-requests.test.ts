@@ -55,7 +55,7 @@ test('a replacement that cannot boot is tried again', async ({ site }) => {
   for (let count = 0; count < 5; count++) assert.is((await server.request('/pid')).body, first)
   await server.line(/ValueError: broken now/)
   assert.is((await server.request('/pid')).body, first)
-  await import('node:fs/promises').then(({ rm }) => rm(site.file('broken')))
+  site.remove('broken')
   await until('the next one answers', async () => (await server.request('/pid')).body !== first)
   await until('the old one is gone', () => workersOf(server).length === 1)
 })

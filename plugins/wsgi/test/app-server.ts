@@ -80,14 +80,14 @@ export function readAnswer(raw: string, method = 'GET'): WireAnswer {
   const rest = raw.slice(end + 4)
   if (method === 'HEAD' || /^(1..|204|304) /.test(status))
     return { status, fields, body: rest, whole: true }
-  if (valueOf(fields, 'transfer-encoding') === 'chunked')
+  if (fieldOf(fields, 'transfer-encoding') === 'chunked')
     return { status, fields, ...unchunk(rest) }
-  const length = valueOf(fields, 'content-length')
+  const length = fieldOf(fields, 'content-length')
   const whole = length === undefined || rest.length === Number(length)
   return { status, fields, body: rest, whole }
 }
 
-export const valueOf = (fields: WireAnswer['fields'], name: string) =>
+export const fieldOf = (fields: WireAnswer['fields'], name: string) =>
   fields.find(([known]) => known.toLowerCase() === name)?.[1]
 
 function unchunk(text: string): { body: string; whole: boolean } {

@@ -74,15 +74,16 @@ environ('has the body’s type and length without HTTP_', async ({ server }) => 
   assert.not.ok('HTTP_CONTENT_TYPE' in seen || 'HTTP_CONTENT_LENGTH' in seen)
 })
 
-environ('has the length of a chunked body, which was read, and no Transfer-Encoding', async ({
-  server,
-}) => {
-  const headers = { 'Transfer-Encoding': 'chunked' }
-  const { body } = await server.request('/environ', { method: 'POST', headers, body: 'abcd' })
-  const seen = JSON.parse(body)
-  assert.is(seen.CONTENT_LENGTH, '4')
-  assert.not.ok('HTTP_TRANSFER_ENCODING' in seen)
-})
+environ(
+  'has the length of a chunked body, which was read, and no Transfer-Encoding',
+  async ({ server }) => {
+    const headers = { 'Transfer-Encoding': 'chunked' }
+    const { body } = await server.request('/environ', { method: 'POST', headers, body: 'abcd' })
+    const seen = JSON.parse(body)
+    assert.is(seen.CONTENT_LENGTH, '4')
+    assert.not.ok('HTTP_TRANSFER_ENCODING' in seen)
+  },
+)
 
 environ('keeps an announced length of 0', async ({ server }) => {
   const headers = { 'Content-Length': '0' }

@@ -35,14 +35,17 @@ streaming('sends server-sent events one by one', async ({ server, open }) => {
   assert.is(answer.body, `: connected\n\n${events.join('')}`)
 })
 
-streaming('lets the worker go on when the client of a stream has left', async ({ server, open }) => {
-  const connection = await server.connect()
-  connection.send(requestText('/stream?stream-left'))
-  await connection.receive(/first\n/)
-  connection.destroy()
-  open('stream-left')
-  assert.is((await server.request('/lazy')).body, 'lazy')
-})
+streaming(
+  'lets the worker go on when the client of a stream has left',
+  async ({ server, open }) => {
+    const connection = await server.connect()
+    connection.send(requestText('/stream?stream-left'))
+    await connection.receive(/first\n/)
+    connection.destroy()
+    open('stream-left')
+    assert.is((await server.request('/lazy')).body, 'lazy')
+  },
+)
 
 streaming.run()
 

@@ -14,7 +14,8 @@ export default definePlugin({
     })
     core.hooks.response.tap('observer', (head, request) => {
       if (request.headers['x-fail'] === 'response') throw new Error('the response hook fails')
-      if (request.headers['x-fail'] === 'header') head.headers.push(['X-Evil', 'a\r\nX-Injected: 1'])
+      if (request.headers['x-fail'] === 'header')
+        head.headers.push(['X-Evil', 'a\r\nX-Injected: 1'])
       if (request.headers['x-status']) head.statusCode = Number(request.headers['x-status'])
       const deleted = head.headers.findIndex(([name]) => name === 'X-Empty')
       if (deleted >= 0) head.headers.splice(deleted, 1)

@@ -1,0 +1,252 @@
+import type { IncomingMessage } from 'node:http'
+import { createServer, type Server, Socket } from 'node:net'
+import { Connection, connectionOf, setConnection } from './connection.ts'
+import type { LeanRequest } from './lean-request.ts'
+import { type EngineOptions, type Limits, resolveLimits } from './limits.ts'
+import { Head } from './parser.ts'
+import { refreshDate } from './response-head.ts'
+import type { Door } from './server.ts'
+
+export type { EngineOptions } from './limits.ts'
+
+/** A door that also wants to know what the engine turned away. */
+export interface EngineDoor extends Door {
+  /** A request or a connection was refused with this status; 0: ended without an answer. */
+  refused?(status: number, reason: string, socket: Socket): void
+}
+
+/** A server's own ways to end its connections, as those of node:http. */
+export type EngineServer = Server & {
+  /** Ends the connections without a request under way. */
+  closeIdleConnections(): void
+  closeAllConnections(): void
+}
+
+/** All reads of the process go through this: what is to stay is copied. */
+const readBuffer = Buffer.allocUnsafeSlow(65_536)
+
+/** As long as this a new connection may still bring its first request when idle ones are closed. */
+const FIRST_REQUEST_GRACE = 1000
+const MAX_TICK = 500
+/** How many connections are looked at for one that can make room. */
+const SAMPLE = 16
+
+/** All connections of one server, its clock and its limits. */
+export class Engine {
+  readonly door: EngineDoor
+  readonly limits: Limits
+  /** The head that was parsed last. */
+  readonly head = new Head()
+  /** Milliseconds, by a clock that is coarse on purpose. */
+  now = performance.now()
+  isClosing = false
+  readonly #connections = new Set<Connection>()
+  readonly #addresses = new Map<string, number>()
+  #candidates: IterableIterator<Connection> | undefined
+  #timer: NodeJS.Timeout | undefined
+  readonly #tick: number
+
+  constructor(door: EngineDoor, options: EngineOptions) {
+    this.door = door
+    this.limits = resolveLimits(options)
+    const { headTime, rateTime, lingerTime } = this.limits
+    const shortest = Math.min(headTime, rateTime, lingerTime || MAX_TICK, door.keepAlive || MAX_TICK)
+    this.#tick = Math.max(10, Math.min(MAX_TICK, shortest / 4))
+  }
+
+  /** Takes a connection whose bytes come as 'data' events: TLS, or whatever brings a socket. */
+  accept(socket: Socket): void {
+    const connection = this.#add(socket)
+    socket.on('data', onData)
+    if (connection) this.#admit(connection)
+  }
+
+  /** Takes a handle as the kernel gave it, which spares the stream's reading side. */
+  acceptHandle(handle: NetHandle, server: Server): void {
+    const socket = new Socket(socketOptions(handle))
+    handle.setNoDelay?.(true)
+    const owned = socket as unknown as { server: Server; _server: Server }
+    owned.server = server
+    owned._server = server
+    ;(server as unknown as { _connections: number })._connections++
+    const connection = this.#add(socket)
+    if (connection) this.#admit(connection)
+  }
+
+  /** The connection is somebody else's from here on. */
+  startUpgrade(connection: Connection, request: LeanRequest, rest: Buffer): void {
+    const { socket } = connection
+    this.#connections.delete(connection)
+    socket.removeListener('error', ignore)
+    socket.removeListener('end', onEnd)
+    socket.removeListener('data', onData)
+    // nobody reads the stream yet: it must not flow
+    ;(socket as unknown as { readableFlowing: boolean | null }).readableFlowing = null
+    this.door.upgrade(request as unknown as IncomingMessage, socket, rest)
+  }
+
+  reportRefusal(status: number, reason: string, socket: Socket): void {
+    this.door.refused?.(status, reason, socket)
+  }
+
+  /** The kernel has no descriptor left for a connection: one that waits gives its own. */
+  makeRoom(): boolean {
+    let oldest: Connection | undefined
+    for (let count = 0; count < SAMPLE; count++) {
+      const candidate = this.#nextCandidate()
+      if (!candidate) break
+      if (candidate.isIdle && (!oldest || candidate.since < oldest.since)) oldest = candidate
+    }
+    oldest?.socket.destroy()
+    return oldest !== undefined
+  }
+
+  closeIdleConnections(): void {
+    // after the next poll: a request that the kernel already holds is under way
+    setImmediate(() => setImmediate(() => this.#closeWaiting()))
+  }
+
+  closeAllConnections(): void {
+    for (const { socket } of this.#connections) socket.destroy()
+  }
+
+  #closeWaiting(): void {
+    const now = performance.now()
+    for (const connection of this.#connections) {
+      if (!connection.isWaiting) continue
+      if (connection.isFresh && now - connection.since < FIRST_REQUEST_GRACE) continue
+      connection.socket.destroy()
+    }
+  }
+
+  #add(socket: Socket): Connection | undefined {
+    const connection = new Connection(socket, this)
+    setConnection(socket, connection)
+    socket.on('error', ignore)
+    socket.on('end', onEnd)
+    socket.on('close', () => this.#gone(connection))
+    this.#connections.add(connection)
+    if (this.#timer === undefined) this.#startClock()
+    return connection
+  }
+
+  #admit(connection: Connection): void {
+    const { limits } = this
+    const { socket } = connection
+    if (this.#connections.size > limits.connections && !this.makeRoom()) {
+      return connection.refuseAtOnce(503, 'too many connections')
+    }
+    if (limits.connectionsPerAddress === Number.POSITIVE_INFINITY) return
+    const address = socket.remoteAddress
+    if (address === undefined) return
+    const count = (this.#addresses.get(address) ?? 0) + 1
+    this.#addresses.set(address, count)
+    if (count > limits.connectionsPerAddress) {
+      connection.refuseAtOnce(429, 'too many connections from one address')
+    }
+  }
+
+  #gone(connection: Connection): void {
+    this.#connections.delete(connection)
+    const address = connection.socket.remoteAddress
+    const count = address === undefined ? undefined : this.#addresses.get(address)
+    if (count !== undefined && address !== undefined) {
+      if (count === 1) this.#addresses.delete(address)
+      else this.#addresses.set(address, count - 1)
+    }
+    connection.closed()
+    if (this.#connections.size === 0) this.#stopClock()
+  }
+
+  #nextCandidate(): Connection | undefined {
+    const next = this.#candidates?.next()
+    if (next && !next.done) return next.value
+    this.#candidates = this.#connections.values()
+    return this.#candidates.next().value
+  }
+
+  #startClock(): void {
+    this.now = performance.now()
+    refreshDate()
+    this.#timer = setInterval(() => this.#onTick(), this.#tick)
+    this.#timer.unref()
+  }
+
+  #stopClock(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    this.#candidates = undefined
+  }
+
+  #onTick(): void {
+    this.now = performance.now()
+    refreshDate()
+    if (this.isClosing) this.#closeWaiting()
+    for (const connection of this.#connections) connection.check(this.now)
+  }
+}
+
+/** A server on `net`: what comes in goes to the door as requests. */
+export function createEngineServer(door: EngineDoor, options: EngineOptions = {}): EngineServer {
+  const engine = new Engine(door, options)
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+    engine.accept(socket),
+  )
+  server.on('listening', () => takeHandles(server, engine))
+  const close = server.close.bind(server)
+  return Object.assign(server, {
+    closeIdleConnections: () => engine.closeIdleConnections(),
+    closeAllConnections: () => engine.closeAllConnections(),
+    close: (callback?: (error?: Error) => void) => {
+      engine.isClosing = true
+      engine.closeIdleConnections()
+      return close(callback)
+    },
+  })
+}
+
+interface NetHandle {
+  setNoDelay?(on: boolean): void
+  close(): void
+}
+
+interface ListeningHandle {
+  onconnection?: (status: number, handle: NetHandle) => void
+}
+
+/**
+ * Takes connections from the kernel before `net` makes sockets of them: only so can a socket read into a buffer of
+ * ours, which saves an allocation per read and most of an idle connection's memory. Where there is no such handle,
+ * connections come by the server's event.
+ */
+function takeHandles(server: Server, engine: Engine): void {
+  const listening = (server as unknown as { _handle: ListeningHandle | null })._handle
+  if (typeof listening?.onconnection !== 'function') return
+  listening.onconnection = (status, handle) => {
+    if (status === 0) engine.acceptHandle(handle, server)
+    else engine.makeRoom() // no descriptor left
+  }
+}
+
+const onread = {
+  buffer: readBuffer,
+  callback(this: Socket, size: number, buffer: Buffer): boolean {
+    const connection = connectionOf(this) as Connection
+    if (connection.isRaw) return connection.receiveRaw(buffer, size)
+    connection.receive(buffer, 0, size)
+    return true
+  },
+}
+
+const socketOptions = (handle: NetHandle) =>
+  ({ handle, allowHalfOpen: true, onread }) as unknown as ConstructorParameters<typeof Socket>[0]
+
+function onData(this: Socket, chunk: Buffer): void {
+  connectionOf(this)?.receive(chunk, 0, chunk.length)
+}
+
+function onEnd(this: Socket): void {
+  connectionOf(this)?.ended()
+}
+
+const ignore = () => {}

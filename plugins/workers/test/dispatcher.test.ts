@@ -1,0 +1,156 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Dispatcher } from '../dispatcher.ts'
+import { FRAME } from '../frames.ts'
+import { RuntimeDirectory } from '../runtime-directory.ts'
+import { KIND } from '../slot.ts'
+import { frame, NotingJob, readSlot, type Slot, turns } from './fakes.ts'
+
+interface Context {
+  directory: RuntimeDirectory
+  dispatcher: Dispatcher
+  refused: number
+  queue: number
+  answers: number
+}
+
+const test = suite<Context>('the dispatcher')
+
+test.before.each((context) => {
+  context.directory = new RuntimeDirectory()
+  const { directory } = context
+  execFileSync('mkfifo', [directory.file('queue'), directory.file('answers-0')])
+  context.refused = 0
+  context.dispatcher = new Dispatcher(directory, {
+    limit: 3,
+    entries: 8,
+    overloaded: () => {
+      context.refused++
+    },
+  })
+  context.dispatcher.open()
+  context.queue = openSync(directory.file('queue'), 'r+')
+  context.answers = openSync(directory.file('answers-0'), 'r+')
+})
+
+test.after.each(({ directory, dispatcher, queue, answers }) => {
+  closeSync(queue)
+  closeSync(answers)
+  dispatcher.close()
+  directory.remove()
+})
+
+/** The next slot, once there is one: a blocking read, as a worker does it. */
+const take = async ({ queue }: Context): Promise<Slot> => {
+  await turns()
+  return readSlot(queue) as Slot
+}
+
+/** What a worker writes into its scoreboard entry when it begins. */
+function begin({ directory }: Context, entry: number, id: number): void {
+  const board = openSync(directory.file('scoreboard'), 'r+')
+  const fields = Buffer.alloc(16)
+  fields.writeBigUInt64LE((1n << 63n) | BigInt(id))
+  fields.writeBigUInt64LE(process.hrtime.bigint(), 8)
+  writeSync(board, fields, 0, 16, entry * 64 + 16)
+  closeSync(board)
+}
+
+/** A worker that takes one slot and dies before it notes that. */
+async function takeAndDie({ directory }: Context): Promise<void> {
+  const worker = spawn('dd', [
+    `if=${directory.file('queue')}`,
+    'of=/dev/null',
+    'bs=4096',
+    'count=1',
+  ])
+  await once(worker, 'close')
+}
+
+test('gives a request whose worker died before it noted it to another', async (context) => {
+  const { dispatcher, answers } = context
+  dispatcher.readers = 1
+  const job = new NotingJob()
+  dispatcher.dispatch(job)
+  const first = job.id
+  await takeAndDie(context)
+  dispatcher.searchLost()
+  const mark = await take(context)
+  assert.is(mark.kind, KIND.mark)
+  writeSync(answers, frame(FRAME.mark, mark.id))
+  while (job.id === first) await turns()
+  const again = await take(context)
+  assert.is(again.kind, KIND.request)
+  assert.is(again.id, job.id)
+  writeSync(answers, frame(FRAME.response, first, '200 OK', 'of the dead')) // nobody waits for it
+  writeSync(answers, frame(FRAME.response, again.id, '200 OK', 'here'))
+  while (job.id !== 0) await turns()
+  assert.is(job.received, 'here')
+})
+
+test('leaves alone what a worker has noted, what has begun to answer, and what still stands in the pipe', async (context) => {
+  const { dispatcher, answers } = context
+  dispatcher.readers = 2
+  const [noted, standing] = [new NotingJob(), new NotingJob()]
+  dispatcher.dispatch(noted)
+  await take(context)
+  begin(context, 1, noted.id)
+  const id = noted.id
+  dispatcher.searchLost()
+  const mark = await take(context)
+  dispatcher.dispatch(standing)
+  await turns()
+  const standingId = standing.id
+  writeSync(answers, frame(FRAME.mark, mark.id))
+  // a second, lost one tells when the review is over
+  while (dispatcher.underWay !== 2) await turns()
+  await new Promise((resolve) => setTimeout(resolve, 400)) // longer than LOST_AFTER
+  assert.is(noted.id, id)
+  assert.is(standing.id, standingId)
+})
+
+test('refuses past the limit; what stands in the pipe without a worker counts', (context) => {
+  const { dispatcher } = context
+  dispatcher.readers = 1
+  const jobs = Array.from({ length: 6 }, () => new NotingJob())
+  for (const job of jobs) dispatcher.dispatch(job)
+  assert.equal(
+    jobs.map(({ events }) => events),
+    [[], [], [], [], ['fail overloaded'], ['fail overloaded']],
+  )
+  assert.is(context.refused, 2)
+})
+
+test('tells a worker that begins a request whose client has left', async (context) => {
+  const { dispatcher, directory } = context
+  dispatcher.readers = 1
+  const job = new NotingJob()
+  dispatcher.dispatch(job)
+  dispatcher.cancel(job)
+  await take(context)
+  begin(context, 2, job.id)
+  dispatcher.tellLeft()
+  const board = openSync(directory.file('scoreboard'), 'r')
+  const { readSync } = await import('node:fs')
+  const gone = Buffer.alloc(8)
+  readSync(board, gone, 0, 8, 2 * 64 + 40)
+  closeSync(board)
+  assert.is(gone.readBigUInt64LE(), (1n << 63n) | BigInt(job.id))
+})
+
+test('fails all that waits and is under way when it closes, and what comes later', (context) => {
+  const directory = new RuntimeDirectory()
+  const dispatcher = new Dispatcher(directory, { limit: 9, entries: 8, overloaded: () => {} })
+  const [waiting, late] = [new NotingJob(), new NotingJob()]
+  dispatcher.dispatch(waiting) // no pipe yet: it waits
+  dispatcher.close()
+  dispatcher.dispatch(late)
+  directory.remove()
+  assert.equal([waiting.events, late.events], [['fail stopping'], ['fail stopping']])
+  assert.is(context.refused, 0)
+})
+
+test.run()

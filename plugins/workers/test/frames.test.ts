@@ -1,0 +1,245 @@
+import { once } from 'node:events'
+import { writeSync } from 'node:fs'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Answers } from '../answers.ts'
+import { BODY_LAST, encodeFrame, FAILED, FRAME } from '../frames.ts'
+import { WorkerLink } from '../link.ts'
+import { frame, NotingJob, PipeFolder, turns } from './fakes.ts'
+
+const HEAD = '200 OK\0Content-Type\0text/plain'
+
+/** The books: jobs 1 to 9 are under way. */
+class Books {
+  readonly jobs = new Map<number, NotingJob>()
+  readonly marks: number[] = []
+  readonly begunIds: number[] = []
+
+  constructor() {
+    for (let id = 1; id < 10; id++) this.jobs.set(id, Object.assign(new NotingJob(), { id }))
+  }
+
+  find(id: number): NotingJob | undefined {
+    return this.jobs.get(id)
+  }
+
+  settle(id: number): NotingJob | undefined {
+    const job = this.jobs.get(id)
+    this.jobs.delete(id)
+    return job
+  }
+
+  marked(id: number): void {
+    this.marks.push(id)
+  }
+
+  begun(id: number): void {
+    this.begunIds.push(id)
+  }
+}
+
+const answers = suite<{ folder: PipeFolder }>('frames from the answers pipe')
+
+answers.before.each((context) => {
+  context.folder = new PipeFolder()
+})
+answers.after.each(({ folder }) => folder.remove())
+
+answers('cut at any byte give the same answers', async ({ folder }) => {
+  const pipe = folder.open('answers-0')
+  const stream = Buffer.concat([
+    frame(FRAME.response, 1, HEAD, 'one'),
+    frame(FRAME.mark, 5),
+    frame(FRAME.response, 2, HEAD, ''),
+    frame(FRAME.response, 3, '500 Internal Server Error', '', FAILED),
+  ])
+  for (let cut = 1; cut < stream.length; cut++) {
+    const books = new Books()
+    const jobs = [1, 2, 3].map((id) => books.find(id) as NotingJob)
+    const reader = new Answers(folder.file('answers-0'), books)
+    writeSync(pipe, stream, 0, cut)
+    await turns(2)
+    writeSync(pipe, stream, cut)
+    while (books.jobs.size > 6) await turns(1)
+    reader.close()
+    assert.equal(
+      jobs.map(({ events }) => events),
+      [
+        ['whole 200 OK|Content-Type|text/plain'],
+        ['whole 200 OK|Content-Type|text/plain'],
+        ['whole 500 Internal Server Error failed'],
+      ],
+    )
+    assert.is(jobs[0]?.received, 'one')
+    assert.equal(books.marks, [5])
+  }
+})
+
+answers('for a request that is over are passed over', async ({ folder }) => {
+  const pipe = folder.open('answers-0')
+  const books = new Books()
+  const reader = new Answers(folder.file('answers-0'), books)
+  const job = books.find(2) as NotingJob
+  writeSync(pipe, frame(FRAME.response, 99, HEAD, 'late'))
+  writeSync(pipe, frame(FRAME.response, 2, HEAD, 'two'))
+  while (books.find(2)) await turns(1)
+  reader.close()
+  assert.is(job.received, 'two')
+})
+
+answers.run()
+
+interface LinkContext {
+  folder: PipeFolder
+  server: Server
+  books: Books
+  worker: Socket
+  closed: boolean
+}
+
+const links = suite<LinkContext>("frames from a worker's socket")
+
+links.before.each(async (context) => {
+  context.folder = new PipeFolder()
+  context.books = new Books()
+  context.server = createServer({ pauseOnConnect: true }, (socket) => {
+    new WorkerLink(socket, context.books, () => {
+      context.closed = true
+    })
+  })
+  context.closed = false
+  context.server.listen(context.folder.file('front-0.sock'))
+  await once(context.server, 'listening')
+  await open(context)
+})
+
+links.after.each(({ folder, server, worker }) => {
+  worker.destroy()
+  server.close()
+  folder.remove()
+})
+
+async function open(context: LinkContext): Promise<void> {
+  context.worker = connect(context.folder.file('front-0.sock'))
+  await once(context.worker, 'connect')
+}
+
+/** All kinds of answers, one after the other. */
+const STREAM = Buffer.concat([
+  frame(FRAME.hello, 0, '', '\x01\0\0\0\x07\0\0\0'),
+  frame(FRAME.response, 1, HEAD, 'a whole answer'),
+  frame(FRAME.information, 2, '103 Early Hints\0link\0</a>'),
+  frame(FRAME.head, 2, HEAD, 'first,'),
+  frame(FRAME.data, 2, '', 'second,'),
+  frame(FRAME.data, 2, '', ''),
+  frame(FRAME.data, 2, '', 'third'),
+  frame(FRAME.end, 2),
+  frame(FRAME.head, 3, HEAD),
+  frame(FRAME.data, 3, '', 'half'),
+  frame(FRAME.abort, 3),
+  frame(FRAME.response, 4, '500 Internal Server Error', '', FAILED),
+  frame(FRAME.head, 98, HEAD, 'of a request that is over'),
+  frame(FRAME.data, 98, '', 'more of it'),
+  frame(FRAME.end, 98),
+  frame(FRAME.response, 5, HEAD, 'last'),
+])
+
+links('cut at any byte give the same answers', async (context) => {
+  for (let cut = 1; cut < STREAM.length; cut++) {
+    const books = new Books()
+    context.books = books
+    await open(context)
+    const [one, two, three, four, five] = [1, 2, 3, 4, 5].map((id) => books.find(id) as NotingJob)
+    context.worker.write(STREAM.subarray(0, cut))
+    await turns(2)
+    context.worker.write(STREAM.subarray(cut))
+    while (books.find(5)) await turns(1)
+    const seen = [one, two, three, four, five].map((job) => job?.received)
+    assert.equal(
+      seen,
+      ['a whole answer', 'first,second,third', 'half', '', 'last'],
+      `cut at ${cut}`,
+    )
+    assert.equal(two?.events, [
+      'information 103 Early Hints\0link\0</a>',
+      'head 200 OK|Content-Type|text/plain',
+      'end',
+    ])
+    assert.is(three?.events.at(-1), 'abort')
+    assert.equal(four?.events, ['whole 500 Internal Server Error failed'])
+    // a whole answer that was cut comes as a stream
+    assert.ok(['whole', 'head'].includes(one?.events[0]?.split(' ')[0] as string))
+    assert.equal([...books.jobs.keys()], [6, 7, 8, 9])
+    context.worker.destroy()
+  }
+})
+
+links('one byte at a time give the same answers', async (context) => {
+  const { books, worker } = context
+  const two = books.find(2) as NotingJob
+  const five = books.find(5) as NotingJob
+  for (const byte of STREAM) {
+    worker.write(Buffer.of(byte))
+    await turns(1)
+  }
+  while (books.find(5)) await turns(1)
+  assert.is(two.received, 'first,second,third')
+  assert.is(five.received, 'last')
+})
+
+links(
+  'of a whole answer that is not all there leave it under way, for its worker may die',
+  async ({ books, worker }) => {
+    const job = books.find(1) as NotingJob
+    const whole = frame(FRAME.response, 1, HEAD, 'x'.repeat(1000))
+    worker.write(whole.subarray(0, 500))
+    while (job.received === '') await turns(1)
+    assert.is(books.find(1), job)
+    assert.equal(books.begunIds, [1])
+    worker.write(whole.subarray(500))
+    while (books.find(1)) await turns(1)
+    assert.is(job.received.length, 1000)
+    assert.is(job.events.at(-1), 'end')
+  },
+)
+
+links('a file is opened, then TAKEN is answered', async ({ books, worker }) => {
+  const job = books.find(1) as NotingJob
+  const payload = Buffer.alloc(24)
+  payload.writeUInt32LE(4242, 0)
+  payload.writeUInt32LE(9, 4)
+  payload.writeBigUInt64LE(5_000_000_000n, 8)
+  payload.writeBigUInt64LE(17n, 16)
+  worker.write(frame(FRAME.head, 1, HEAD))
+  worker.write(frame(FRAME.file, 1, '', payload.toString('latin1')))
+  const [answer] = await once(worker, 'data')
+  assert.equal(answer, encodeFrame(FRAME.taken, 1, 0))
+  assert.is(job.events.at(-1), 'file 4242 9 5000000000 17')
+  assert.is(books.find(1), undefined)
+})
+
+links(
+  'PULL is answered by BODY; for a request that is over, by its end',
+  async ({ books, worker }) => {
+    const max = '\x40\0\0\0'
+    worker.write(frame(FRAME.pull, 1, '', max))
+    const [answer] = await once(worker, 'data')
+    assert.equal(answer, encodeFrame(FRAME.body, 1, BODY_LAST, Buffer.from('pulled')))
+    assert.equal(books.find(1)?.events, ['pull 64'])
+    worker.write(frame(FRAME.pull, 98, '', max))
+    const [late] = await once(worker, 'data')
+    assert.is(late[9], 3) // last, gone
+  },
+)
+
+links('a head of more than a megabyte ends the connection', async (context) => {
+  const bad = frame(FRAME.head, 1)
+  bad.writeUInt32LE(2_000_000, 0)
+  bad.writeUInt32LE(2_000_000, 12)
+  context.worker.write(bad)
+  await once(context.worker, 'close')
+  while (!context.closed) await turns(1)
+})
+
+links.run()
