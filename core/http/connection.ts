@@ -30,6 +30,8 @@ const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
  */
 export class Connection implements BodySource, AnswerSink {
   readonly socket: Socket
+  /** Under which it is counted, where it is. */
+  address: string | undefined = undefined
   corks = 0
   readonly #engine: Engine
   #reading: Reading = 'head'
@@ -78,6 +80,11 @@ export class Connection implements BodySource, AnswerSink {
   /** Idle, and no part of a request has come. */
   get isWaiting(): boolean {
     return this.isIdle && this.#partial === ''
+  }
+
+  /** Can give its place to a new connection without loss. */
+  get isSpare(): boolean {
+    return this.isIdle || (this.#reading === 'nothing' && this.#leaving.length === 0)
   }
 
   get isRaw(): boolean {
@@ -141,6 +148,7 @@ export class Connection implements BodySource, AnswerSink {
 
   /** The socket is gone. */
   closed(): void {
+    this.#engine.gone(this)
     if (this.#reading === 'raw') return
     this.#reading = 'nothing'
     this.#abandonExchange(nodeError(Error, 'ECONNRESET', 'aborted'))
@@ -169,7 +177,8 @@ export class Connection implements BodySource, AnswerSink {
   }
 
   readonly flushed = (error?: Error | null): void => {
-    if (error) return
+    // what was still to be written when a socket is destroyed is reported as done
+    if (error || this.socket.destroyed) return
     const response = this.#leaving.shift()
     if (response === undefined) return
     response.flushed()
@@ -551,4 +560,3 @@ function refusal(status: number): string {
     `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`
   )
 }
-

@@ -28,6 +28,8 @@ const readBuffer = Buffer.allocUnsafeSlow(65_536)
 /** As long as this a new connection may still bring its first request when idle ones are closed. */
 const FIRST_REQUEST_GRACE = 1000
 const MAX_TICK = 500
+/** Connections that are being refused, in addition to those that are served. */
+const REFUSALS = 100
 /** How many connections are looked at for one that can make room. */
 const SAMPLE = 16
 
@@ -50,15 +52,19 @@ export class Engine {
     this.door = door
     this.limits = resolveLimits(options)
     const { headTime, rateTime, lingerTime } = this.limits
-    const shortest = Math.min(headTime, rateTime, lingerTime || MAX_TICK, door.keepAlive || MAX_TICK)
+    const shortest = Math.min(
+      headTime,
+      rateTime,
+      lingerTime || MAX_TICK,
+      door.keepAlive || MAX_TICK,
+    )
     this.#tick = Math.max(10, Math.min(MAX_TICK, shortest / 4))
   }
 
   /** Takes a connection whose bytes come as 'data' events: TLS, or whatever brings a socket. */
   accept(socket: Socket): void {
-    const connection = this.#add(socket)
     socket.on('data', onData)
-    if (connection) this.#admit(connection)
+    this.#add(socket)
   }
 
   /** Takes a handle as the kernel gave it, which spares the stream's reading side. */
@@ -69,8 +75,7 @@ export class Engine {
     owned.server = server
     owned._server = server
     ;(server as unknown as { _connections: number })._connections++
-    const connection = this.#add(socket)
-    if (connection) this.#admit(connection)
+    this.#add(socket)
   }
 
   /** The connection is somebody else's from here on. */
@@ -95,10 +100,12 @@ export class Engine {
     for (let count = 0; count < SAMPLE; count++) {
       const candidate = this.#nextCandidate()
       if (!candidate) break
-      if (candidate.isIdle && (!oldest || candidate.since < oldest.since)) oldest = candidate
+      if (candidate.isSpare && (!oldest || candidate.since < oldest.since)) oldest = candidate
     }
-    oldest?.socket.destroy()
-    return oldest !== undefined
+    if (oldest === undefined) return false
+    this.#connections.delete(oldest)
+    oldest.socket.destroy()
+    return true
   }
 
   closeIdleConnections(): void {
@@ -119,42 +126,58 @@ export class Engine {
     }
   }
 
-  #add(socket: Socket): Connection | undefined {
+  #add(socket: Socket): void {
+    const { limits } = this
+    const isFull = this.#connections.size >= limits.connections && !this.makeRoom()
+    if (isFull && this.#connections.size >= limits.connections + REFUSALS) {
+      socket.destroy()
+      return
+    }
     const connection = new Connection(socket, this)
     setConnection(socket, connection)
     socket.on('error', ignore)
     socket.on('end', onEnd)
-    socket.on('close', () => this.#gone(connection))
+    socket.on('close', onClose)
     this.#connections.add(connection)
     if (this.#timer === undefined) this.#startClock()
-    return connection
+    if (isFull) connection.refuseAtOnce(503, 'too many connections')
+    else if (this.#connections.size > limits.connectionsPerAddress) this.#checkAddress(connection)
   }
 
-  #admit(connection: Connection): void {
-    const { limits } = this
-    const { socket } = connection
-    if (this.#connections.size > limits.connections && !this.makeRoom()) {
-      return connection.refuseAtOnce(503, 'too many connections')
-    }
-    if (limits.connectionsPerAddress === Number.POSITIVE_INFINITY) return
-    const address = socket.remoteAddress
+  /** Addresses are counted only while there are so many connections that one address could have too many. */
+  #checkAddress(connection: Connection): void {
+    if (this.#addresses.size > 0) this.#count(connection)
+    else for (const each of this.#connections) this.#count(each)
+    const { address } = connection
     if (address === undefined) return
-    const count = (this.#addresses.get(address) ?? 0) + 1
-    this.#addresses.set(address, count)
-    if (count > limits.connectionsPerAddress) {
+    if ((this.#addresses.get(address) as number) > this.limits.connectionsPerAddress) {
       connection.refuseAtOnce(429, 'too many connections from one address')
     }
   }
 
-  #gone(connection: Connection): void {
-    this.#connections.delete(connection)
+  #count(connection: Connection): void {
     const address = connection.socket.remoteAddress
-    const count = address === undefined ? undefined : this.#addresses.get(address)
-    if (count !== undefined && address !== undefined) {
+    if (address === undefined) return // a Unix socket, or gone
+    this.#addresses.set(address, (this.#addresses.get(address) ?? 0) + 1)
+    connection.address = address
+  }
+
+  #stopCounting(): void {
+    this.#addresses.clear()
+    for (const connection of this.#connections) connection.address = undefined
+  }
+
+  /** The connection's socket is closed. */
+  gone(connection: Connection): void {
+    this.#connections.delete(connection)
+    const { address } = connection
+    const enough = this.limits.connectionsPerAddress / 2
+    if (this.#addresses.size > 0 && this.#connections.size <= enough) this.#stopCounting()
+    else if (address !== undefined) {
+      const count = this.#addresses.get(address) as number
       if (count === 1) this.#addresses.delete(address)
       else this.#addresses.set(address, count - 1)
     }
-    connection.closed()
     if (this.#connections.size === 0) this.#stopClock()
   }
 
@@ -247,6 +270,10 @@ function onData(this: Socket, chunk: Buffer): void {
 
 function onEnd(this: Socket): void {
   connectionOf(this)?.ended()
+}
+
+function onClose(this: Socket): void {
+  connectionOf(this)?.closed()
 }
 
 const ignore = () => {}

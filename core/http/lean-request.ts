@@ -69,6 +69,11 @@ export class LeanRequest {
     this.complete = source === undefined
   }
 
+  /** Whatever prototype it has been given. */
+  static isLean(value: object): boolean {
+    return #state in value
+  }
+
   get httpVersion(): string {
     return this.httpVersionMinor === 1 ? '1.1' : '1.0'
   }

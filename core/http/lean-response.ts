@@ -43,8 +43,8 @@ const endings = Buffer.from('\r\n')
 
 /** A response as node:http gives it, which writes to its socket without a stream of its own. */
 export class LeanResponse {
-  declare on: NodeJS.EventEmitter["on"]
-  declare once: NodeJS.EventEmitter["once"]
+  declare on: NodeJS.EventEmitter['on']
+  declare once: NodeJS.EventEmitter['once']
   declare _events: undefined
   declare _eventsCount: number
   declare _maxListeners: undefined
@@ -101,6 +101,11 @@ export class LeanResponse {
     this.shouldKeepAlive = persistent
     this.#sink = sink
     this.#hasBody = request.method !== 'HEAD'
+  }
+
+  /** Whatever prototype it has been given. */
+  static isLean(value: object): boolean {
+    return #sink in value
   }
 
   get headersSent(): boolean {
@@ -205,7 +210,8 @@ export class LeanResponse {
   getHeaders(): Record<string, HeaderValue> {
     const headers: Record<string, HeaderValue> = Object.create(null)
     if (this.#headers !== undefined) {
-      for (const name in this.#headers) headers[name] = (this.#headers[name] as HeaderMap[string])[1]
+      for (const name in this.#headers)
+        headers[name] = (this.#headers[name] as HeaderMap[string])[1]
     }
     return headers
   }
@@ -347,7 +353,8 @@ export class LeanResponse {
     if (this.destroyed) return this
     this.destroyed = true
     this.errored = error ?? null
-    const untilClose = this.#headSent && this.#hasBody && !this.chunkedEncoding && this.#declared < 0
+    const untilClose =
+      this.#headSent && this.#hasBody && !this.chunkedEncoding && this.#declared < 0
     this.#sink?.breakOff(error, untilClose)
     return this
   }
@@ -740,7 +747,9 @@ function checkValues(name: string, value: unknown): void {
 
 function findGiven(given: Headers, lower: string): HeaderValue | undefined {
   if (Array.isArray(given)) {
-    const index = given.findIndex((each, at) => at % 2 === 0 && String(each).toLowerCase() === lower)
+    const index = given.findIndex(
+      (each, at) => at % 2 === 0 && String(each).toLowerCase() === lower,
+    )
     return index < 0 ? undefined : (given[index + 1] as HeaderValue)
   }
   const object = given as Record<string, HeaderValue | undefined>

@@ -42,6 +42,12 @@ export class Head {
   expectation: Expectation = 'none'
   /** Asks for another protocol (RFC 9110 §7.8). */
   upgrade = false
+  /** What the fields say that matter to the engine, as sent. */
+  host: string | undefined = undefined
+  lengthField: string | undefined = undefined
+  coding: string | undefined = undefined
+  connection = ''
+  expect: string | undefined = undefined
 
   refuse(status: number, reason: string): typeof REFUSED {
     this.status = status
@@ -190,66 +196,52 @@ function refuseByte(text: string, at: number, head: Head): number {
   return head.refuse(400, text.charCodeAt(at) === LF ? 'bare LF' : 'control byte in a field value')
 }
 
-/** What the fields that matter for framing have said so far. */
-interface Framing {
-  host: string | undefined
-  length: string | undefined
-  coding: string | undefined
-  connection: string
-  upgrade: boolean
-  expect: string | undefined
-}
-
 /** Reads what the engine itself must know. @returns false where the head is refused. */
 function interpret(head: Head): boolean {
-  const framing: Framing = {
-    host: undefined,
-    length: undefined,
-    coding: undefined,
-    connection: '',
-    upgrade: false,
-    expect: undefined,
-  }
   head.length = 0
   head.upgrade = false
   head.expectation = 'none'
+  head.host = undefined
+  head.lengthField = undefined
+  head.coding = undefined
+  head.connection = ''
+  head.expect = undefined
   const { fields } = head
   for (let index = 0; index < fields.length; index += 2) {
-    const name = fields[index] as string
-    if (!note(name, fields[index + 1] as string, framing, head)) return false
+    if (!note(fields[index] as string, fields[index + 1] as string, head)) return false
   }
   return (
-    resolveTarget(head, framing.host) &&
-    resolveBody(head, framing) &&
-    resolveConnection(head, framing) &&
-    resolveExpectation(head, framing.expect)
+    resolveTarget(head, head.host) &&
+    resolveBody(head) &&
+    resolveConnection(head) &&
+    resolveExpectation(head)
   )
 }
 
-function note(name: string, value: string, framing: Framing, head: Head): boolean {
+function note(name: string, value: string, head: Head): boolean {
   switch (name.length) {
     case 4:
       if (name !== 'Host' && name.toLowerCase() !== 'host') return true
-      if (framing.host !== undefined) return fails(head, 400, 'more than one Host')
-      framing.host = value
+      if (head.host !== undefined) return fails(head, 400, 'more than one Host')
+      head.host = value
       return true
     case 6:
-      if (name.toLowerCase() === 'expect') framing.expect = join(framing.expect, value)
+      if (name.toLowerCase() === 'expect') head.expect = join(head.expect, value)
       return true
     case 7:
-      if (name.toLowerCase() === 'upgrade') framing.upgrade = true
+      if (name.toLowerCase() === 'upgrade') head.upgrade = true
       return true
     case 10:
       if (name.toLowerCase() !== 'connection') return true
-      framing.connection = framing.connection ? `${framing.connection},${value}` : value
+      head.connection = head.connection ? `${head.connection},${value}` : value
       return true
     case 14:
       if (name.toLowerCase() !== 'content-length') return true
-      if (framing.length !== undefined) return fails(head, 400, 'more than one Content-Length')
-      framing.length = value
+      if (head.lengthField !== undefined) return fails(head, 400, 'more than one Content-Length')
+      head.lengthField = value
       return true
     case 17:
-      if (name.toLowerCase() === 'transfer-encoding') framing.coding = join(framing.coding, value)
+      if (name.toLowerCase() === 'transfer-encoding') head.coding = join(head.coding, value)
       return true
   }
   return true
@@ -307,7 +299,8 @@ const isKnownKind = (method: string) =>
   method === 'GET' || method === 'POST' || /^[A-Z][-A-Z0-9$_.]{1,19}$/.test(method)
 
 /** RFC 9112 §6: exactly one way to tell where the body ends, or none. */
-function resolveBody(head: Head, { length, coding }: Framing): boolean {
+function resolveBody(head: Head): boolean {
+  const { lengthField: length, coding } = head
   if (coding !== undefined) {
     if (length !== undefined) return fails(head, 400, 'Content-Length with Transfer-Encoding')
     if (head.minor === 0) return fails(head, 400, 'Transfer-Encoding in HTTP/1.0')
@@ -330,7 +323,9 @@ function refuseCoding(head: Head, coding: string): false {
   return fails(head, 400, 'invalid Transfer-Encoding')
 }
 
-function resolveConnection(head: Head, { connection, upgrade }: Framing): boolean {
+function resolveConnection(head: Head): boolean {
+  const { connection, upgrade } = head
+  head.upgrade = false
   if (connection === '') {
     head.persistent = head.minor === 1
     return true
@@ -346,7 +341,8 @@ function resolveConnection(head: Head, { connection, upgrade }: Framing): boolea
   return true
 }
 
-function resolveExpectation(head: Head, expect: string | undefined): boolean {
+function resolveExpectation(head: Head): boolean {
+  const { expect } = head
   if (expect === undefined || head.minor === 0) return true
   if (expect.toLowerCase() !== '100-continue') return fails(head, 417, 'unknown expectation')
   head.expectation = 'continue'

@@ -117,7 +117,11 @@ const split = suite('corpus, split')
 for (const each of valid) {
   split(`takes ${each.name} cut anywhere`, async () => {
     for (const pieces of halves(each.raw)) {
-      checkSeen((await feed(pieces)).seen, each.requests, `${each.name} cut after ${pieces[0].length}`)
+      checkSeen(
+        (await feed(pieces)).seen,
+        each.requests,
+        `${each.name} cut after ${pieces[0].length}`,
+      )
     }
     checkSeen((await feed(each.raw)).seen, each.requests, `${each.name} byte by byte`)
   })
@@ -125,7 +129,8 @@ for (const each of valid) {
 
 for (const each of invalid) {
   split(`refuses ${each.name} cut anywhere`, async () => {
-    for (const pieces of halves(each.raw)) checkRefused(await feed([...pieces, get('/after')]), each)
+    for (const pieces of halves(each.raw))
+      checkRefused(await feed([...pieces, get('/after')]), each)
     checkRefused(await feed(each.raw + get('/after')), each)
   })
 }
@@ -164,7 +169,8 @@ sockets('takes what is valid', async ({ stage, seen }) => {
     seen.length = 0
     const client = await stage.connect()
     client.send(each.raw)
-    for (const { method } of each.requests) await client.until(method === 'HEAD' ? '\r\n\r\n' : '\r\n\r\nok')
+    for (const { method } of each.requests)
+      await client.until(method === 'HEAD' ? '\r\n\r\n' : '\r\n\r\nok')
     client.socket.destroy()
     checkSeen(seen, each.requests, each.name)
   }

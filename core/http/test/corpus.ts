@@ -42,7 +42,7 @@ function parseCase(name: string, text: string): Case {
     lines.filter((line) => line.startsWith(`${key}: `)).map((line) => line.slice(key.length + 2))
   return {
     name,
-    raw: unescape(body),
+    raw: unescaped(body),
     requests: values('request').map((json) => JSON.parse(json) as Expected),
     status: Number(values('status')[0] ?? 0),
   }
@@ -50,7 +50,7 @@ function parseCase(name: string, text: string): Case {
 
 const ESCAPES: Record<string, string> = { r: '\r', n: '\n', t: '\t', 0: '\0', '\\': '\\' }
 
-const unescape = (text: string) =>
+const unescaped = (text: string) =>
   text
     .replaceAll('\n', '')
     .replace(/\\(?:x([0-9a-f]{2})|([rnt0\\]))/g, (_, hex: string | undefined, letter: string) =>

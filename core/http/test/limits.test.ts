@@ -30,7 +30,8 @@ const withStage = (name: string) => {
 }
 
 const CLOSE = 'Connection: close\r\n'
-const statusOf = async (stage: Stage, text: string) => parseAnswer(await stage.exchange(text)).status
+const statusOf = async (stage: Stage, text: string) =>
+  parseAnswer(await stage.exchange(text)).status
 const ping = async (client: Client) => {
   client.send(get())
   await client.until('\r\n\r\nok')
@@ -181,13 +182,16 @@ times.run()
 
 const counts = withStage('connection limits')
 
-counts('refuse one connection more with 503 where all have a request under way', async (context) => {
-  const stage = await context.open({ connections: 2, connectionsPerAddress: 0 }, () => {})
-  for (const _ of [1, 2]) (await stage.connect()).send(get())
-  await sleep(20)
-  const third = await stage.connect()
-  assert.is(parseAnswer(await third.rest()).status, 503)
-})
+counts(
+  'refuse one connection more with 503 where all have a request under way',
+  async (context) => {
+    const stage = await context.open({ connections: 2, connectionsPerAddress: 0 }, () => {})
+    for (const _ of [1, 2]) (await stage.connect()).send(get())
+    await sleep(20)
+    const third = await stage.connect()
+    assert.is(parseAnswer(await third.rest()).status, 503)
+  },
+)
 
 counts('let one connection more take the place of the longest idle one', async ({ open }) => {
   const stage = await open({ connections: 2, connectionsPerAddress: 0 })

@@ -205,7 +205,8 @@ export class MemorySocket extends Duplex {
 }
 
 /** Until all that was scheduled up to now is done. */
-export const settled = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)))
+export const settled = () =>
+  new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)))
 
 export const sleep = (milliseconds: number) =>
   new Promise<void>((resolve) => setTimeout(resolve, milliseconds))

@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readSync, writeSync } from 'node:fs'
+import { connect } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Dispatcher } from '../dispatcher.ts'
@@ -16,6 +17,8 @@ interface Context {
   queue: number
   answers: number
 }
+
+type Jobs = [NotingJob, NotingJob, NotingJob, NotingJob]
 
 const test = suite<Context>('the dispatcher')
 
@@ -91,25 +94,28 @@ test('gives a request whose worker died before it noted it to another', async (c
   assert.is(job.received, 'here')
 })
 
-test('leaves alone what a worker has noted, what has begun to answer, and what still stands in the pipe', async (context) => {
-  const { dispatcher, answers } = context
-  dispatcher.readers = 2
-  const [noted, standing] = [new NotingJob(), new NotingJob()]
-  dispatcher.dispatch(noted)
-  await take(context)
+test('leaves alone what is noted, what has begun to answer, and what still stands in the pipe', async (context) => {
+  const { dispatcher, directory, answers } = context
+  dispatcher.readers = 3
+  const [noted, begun, lost, standing] = [1, 2, 3, 4].map(() => new NotingJob()) as Jobs
+  for (const job of [noted, begun, lost]) dispatcher.dispatch(job)
+  for (let count = 0; count < 3; count++) await take(context)
   begin(context, 1, noted.id)
-  const id = noted.id
+  const worker = connect(directory.file('front-0.sock'))
+  worker.write(frame(FRAME.head, begun.id, '200 OK', 'first')) // noted no more; its end is still to be read
+  while (begun.received === '') await turns()
   dispatcher.searchLost()
   const mark = await take(context)
   dispatcher.dispatch(standing)
-  await turns()
-  const standingId = standing.id
+  const before = [noted, begun, standing].map(({ id }) => id)
+  const lostId = lost.id
   writeSync(answers, frame(FRAME.mark, mark.id))
-  // a second, lost one tells when the review is over
-  while (dispatcher.underWay !== 2) await turns()
-  await new Promise((resolve) => setTimeout(resolve, 400)) // longer than LOST_AFTER
-  assert.is(noted.id, id)
-  assert.is(standing.id, standingId)
+  while (lost.id === lostId) await turns() // the review is over
+  assert.equal(
+    [noted, begun, standing].map(({ id }) => id),
+    before,
+  )
+  worker.destroy()
 })
 
 test('refuses past the limit; what stands in the pipe without a worker counts', (context) => {
@@ -134,7 +140,6 @@ test('tells a worker that begins a request whose client has left', async (contex
   begin(context, 2, job.id)
   dispatcher.tellLeft()
   const board = openSync(directory.file('scoreboard'), 'r')
-  const { readSync } = await import('node:fs')
   const gone = Buffer.alloc(8)
   readSync(board, gone, 0, 8, 2 * 64 + 40)
   closeSync(board)

@@ -121,6 +121,7 @@ links.after.each(({ folder, server, worker }) => {
 })
 
 async function open(context: LinkContext): Promise<void> {
+  context.worker?.destroy()
   context.worker = connect(context.folder.file('front-0.sock'))
   await once(context.worker, 'connect')
 }

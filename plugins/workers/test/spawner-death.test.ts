@@ -111,8 +111,8 @@ for (const args of [
 
 test('of server and spawner at once leaves no process', async ({ site }) => {
   const server = await site.start(['-w', '2'])
-  const spawner = spawnerOf(server)
-  process.kill(spawner, 'SIGKILL')
+  await seePids(server, 2)
+  process.kill(spawnerOf(server), 'SIGKILL')
   await site.crash(server)
   await until('no process is left', () => processes(server).length === 0)
 })

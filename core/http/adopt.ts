@@ -1,0 +1,78 @@
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { LeanRequest } from './lean-request.ts'
+import { LeanResponse } from './lean-response.ts'
+
+/**
+ * Express gives each request and response a prototype of its own, which inherits from node:http's: the engine's
+ * methods would be gone. This puts them between the two, for an Express application and, as they share their
+ * prototypes, all others. node:http's own requests and responses are served as before.
+ */
+export function adoptExpress(application: { request: object; response: object }): void {
+  insert(application.request, IncomingMessage.prototype, LeanRequest)
+  insert(application.response, ServerResponse.prototype, LeanResponse)
+}
+
+interface LeanClass {
+  readonly prototype: object
+  isLean(value: object): boolean
+}
+
+const bridges = new WeakSet<object>()
+
+function insert(start: object, before: object, lean: LeanClass): void {
+  for (let object = start; ; ) {
+    const next = Object.getPrototypeOf(object) as object | null
+    if (next === null || bridges.has(next)) return
+    if (next === before) {
+      Object.setPrototypeOf(object, bridge(before, lean))
+      return
+    }
+    object = next
+  }
+}
+
+type Member = (this: object, ...args: unknown[]) => unknown
+
+/** Has each member of the class, which for an object that is not of the class does what `before` does. */
+function bridge(before: object, lean: LeanClass): object {
+  const made = Object.create(before) as object
+  bridges.add(made)
+  const members = Object.getOwnPropertyDescriptors(lean.prototype)
+  for (const [name, member] of Object.entries(members)) {
+    if (name === 'constructor') continue
+    const { get, set, value } = member
+    Object.defineProperty(made, name, {
+      configurable: true,
+      get(this: object) {
+        const isLean = lean.isLean(this)
+        if (!isLean) return Reflect.get(before, name, this)
+        return get ? (get as Member).call(this) : value
+      },
+      set(this: object, given: unknown) {
+        if (lean.isLean(this) && set) (set as Member).call(this, given)
+        else if (!lean.isLean(this) && findSetter(before, name))
+          Reflect.set(before, name, given, this)
+        else own(this, name, given)
+      },
+    })
+  }
+  return made
+}
+
+/** As an assignment does where no accessor is in its way. */
+function own(object: object, name: string, value: unknown): void {
+  Object.defineProperty(object, name, {
+    value,
+    writable: true,
+    enumerable: true,
+    configurable: true,
+  })
+}
+
+function findSetter(start: object, name: string): boolean {
+  for (let object: object | null = start; object; object = Object.getPrototypeOf(object)) {
+    const found = Object.getOwnPropertyDescriptor(object, name)
+    if (found) return found.set !== undefined
+  }
+  return false
+}
