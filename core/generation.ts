@@ -10,11 +10,11 @@ import { errorPage } from './error-page.ts'
 import { ApplyFailed, Stopped } from './errors.ts'
 import { answerUnrouted, handleErrors, observeReplies, reportFailure } from './fastify.ts'
 import { isTapped } from './hooks.ts'
-import type { CountedResponse } from './http/response.ts'
+import type { EngineResponse } from './http/door.ts'
 import type { ListenerSpec } from './listeners.ts'
 import { schemaController } from './schema-compilers.ts'
 
-type Handler = (request: IncomingMessage, response: CountedResponse) => void
+type Handler = (request: IncomingMessage, response: EngineResponse) => void
 
 /** One configuration brought to life: plugins applied, Fastify built. It serves from `listen` until `retire`. */
 export class Generation {
@@ -161,7 +161,7 @@ export class Generation {
     return options as unknown as FastifyServerOptions
   }
 
-  readonly #onClose: (this: CountedResponse) => void
+  readonly #onClose: (this: EngineResponse) => void
 
   readonly #servePlain: Handler = (request, response) => {
     this.#active++
@@ -170,7 +170,7 @@ export class Generation {
     this.#route(request, response)
   }
 
-  #serveObserved(request: IncomingMessage, response: CountedResponse): void {
+  #serveObserved(request: IncomingMessage, response: EngineResponse): void {
     const { hooks } = this.core
     response.startedAt = performance.now()
     if (isTapped(hooks.finished)) response.on('close', () => this.#finished(request, response))
@@ -184,7 +184,7 @@ export class Generation {
     this.#servePlain(request, response)
   }
 
-  #finished(request: IncomingMessage, response: CountedResponse): void {
+  #finished(request: IncomingMessage, response: EngineResponse): void {
     const milliseconds = performance.now() - response.startedAt
     try {
       this.core.hooks.finished.call(request, response, {
@@ -208,7 +208,7 @@ export class Generation {
 }
 
 /** One listener for all responses of a generation: `this` tells which. */
-function closeListener(closed: () => void): (this: CountedResponse) => void {
+function closeListener(closed: () => void): (this: EngineResponse) => void {
   return function onClose() {
     closed()
     this.owner?.closed(this.writableFinished)

@@ -14,8 +14,8 @@ export {
   isTapped,
   type ResponseHead,
 } from './hooks.ts'
-export type { CountedResponse } from './http/response.ts'
-export type { Door } from './http/server.ts'
+export type { Door, EngineResponse } from './http/door.ts'
+export type { EngineOptions } from './http/limits.ts'
 export type { ListenerSpec } from './listeners.ts'
 export { nearest } from './nearest.ts'
 export {

@@ -2,8 +2,11 @@ import { once } from 'node:events'
 import { lstatSync, unlinkSync } from 'node:fs'
 import { type AddressInfo, connect, type ListenOptions, type Server as NetServer } from 'node:net'
 import { type Address, addressKey, formatAddress } from './address.ts'
+import type { CoreOptions } from './config/schema.ts'
 import { AddressInUse, CannotListen } from './errors.ts'
-import { createHttpServer, type Door } from './http/server.ts'
+import type { Door } from './http/door.ts'
+import { createEngineServer } from './http/engine.ts'
+import type { EngineOptions } from './http/limits.ts'
 
 /** How one bind address is to be served. Plugins change specs in the `listeners` hook. */
 export interface ListenerSpec {
@@ -11,7 +14,7 @@ export interface ListenerSpec {
   /** For logs and `addresses`; `https` where a plugin has put TLS under it. */
   scheme: 'http' | 'https'
   /** Makes the server that speaks on this address; default: plain HTTP/1.1. */
-  createServer?: (door: Door) => NetServer
+  createServer?: (door: Door, limits: EngineOptions) => NetServer
 }
 
 interface Listener {
@@ -48,7 +51,7 @@ export class Listeners {
    * Opens what is not open yet; leaves the rest alone, until `commit` or `rollback`. Where one fails, those opened
    * before it are closed again.
    */
-  async open(specs: readonly ListenerSpec[], backlog: number): Promise<ListenerChange> {
+  async open(specs: readonly ListenerSpec[], options: CoreOptions): Promise<ListenerChange> {
     const wanted: Listener[] = []
     const added: Listener[] = []
     const before = this.#open
@@ -56,7 +59,7 @@ export class Listeners {
       for (const spec of specs) {
         const key = `${spec.scheme} ${addressKey(spec.address)}`
         const kept = this.#open.find((each) => each.key === key && !wanted.includes(each))
-        const listener = kept ?? { key, spec, server: await listen(spec, this.#door, backlog) }
+        const listener = kept ?? { key, spec, server: await listen(spec, this.#door, options) }
         if (!kept) added.push(listener)
         wanted.push(listener)
       }
@@ -96,11 +99,6 @@ export class Listeners {
   closeAllConnections(): void {
     closeConnections([...this.#open.map(({ server }) => server), ...this.#dropped])
   }
-
-  /** A new generation may or may not take upgrades. */
-  refresh(): void {
-    for (const { server } of this.#open) server.emit('refresh')
-  }
 }
 
 type Closable = NetServer & { closeIdleConnections?(): void; closeAllConnections?(): void }
@@ -118,16 +116,33 @@ function closeConnections(servers: readonly NetServer[]): void {
 
 const closed = (server: NetServer) => new Promise<void>((resolve) => server.close(() => resolve()))
 
-async function listen(spec: ListenerSpec, door: Door, backlog: number): Promise<NetServer> {
-  const server = (spec.createServer ?? createHttpServer)(door)
+async function listen(spec: ListenerSpec, door: Door, options: CoreOptions): Promise<NetServer> {
+  const server = (spec.createServer ?? createEngineServer)(door, limitsOf(options))
   if (spec.address.kind === 'unix') await removeStaleSocket(spec.address.path)
   try {
-    server.listen({ ...listenOptions(spec.address), backlog })
+    server.listen({ ...listenOptions(spec.address), backlog: options.backlog })
     await once(server, 'listening')
   } catch (error) {
     throw listenError(error as NodeJS.ErrnoException, formatAddress(spec.address, spec.scheme))
   }
   return server
+}
+
+/** A listener keeps the limits that it was opened with. */
+function limitsOf(options: CoreOptions): EngineOptions {
+  return {
+    requestLine: options.limitRequestLine,
+    fields: options.limitRequestFields,
+    fieldSize: options.limitRequestFieldSize,
+    head: options.limitRequestHead,
+    body: options.limitRequestBody,
+    headTime: options.clientHeaderTimeout * 1000,
+    bodyRate: options.minBodyRate,
+    readRate: options.minReadRate,
+    requests: options.keepaliveRequests,
+    connections: options.maxConnections,
+    connectionsPerAddress: options.maxConnectionsPerAddress,
+  }
 }
 
 function listenOptions(address: Address): ListenOptions {

@@ -3,10 +3,11 @@ import { type Configuration, loadConfiguration, type Sources } from './config/lo
 import type { CoreOptions } from './config/schema.ts'
 import { BadState, Sealed, Stopped } from './errors.ts'
 import { Generation } from './generation.ts'
-import type { Door } from './http/server.ts'
+import type { Door } from './http/door.ts'
 import { type ListenerSpec, Listeners } from './listeners.ts'
 import { Logs } from './logs.ts'
 import type { Plugin, PluginUse } from './plugins.ts'
+import { Refusals } from './refusals.ts'
 import { version } from './version.ts'
 
 type State = 'new' | 'starting' | 'serving' | 'stopping' | 'stopped'
@@ -31,6 +32,7 @@ export class Server {
   readonly #sources: Sources
   readonly #uses: PluginUse[]
   readonly #listeners: Listeners
+  readonly #refusals = new Refusals()
   #state: State = 'new'
   #current: Generation | undefined
   #building: Generation | undefined
@@ -146,7 +148,7 @@ export class Server {
     await this.#build(configuration, async (built, specs) => {
       this.#current ??= built // the first listener may accept before the last one is open
       const old = this.#current
-      const change = await this.#listeners.open(specs, configuration.core.backlog)
+      const change = await this.#listeners.open(specs, configuration.core)
       try {
         this.#swap(built)
         if (old === built) this.#announce()
@@ -162,7 +164,6 @@ export class Server {
 
   #swap(generation: Generation): void {
     this.#current = generation
-    this.#listeners.refresh()
   }
 
   /** The lines that people grep, as gunicorn writes them. */
@@ -267,6 +268,9 @@ export class Server {
       upgrade: (request, socket, head) => current().upgrade(request, socket, head),
       get keepAlive() {
         return current()?.core.options.keepAlive * 1000
+      },
+      refused: (status, reason, socket) => {
+        if (this.log) this.#refusals.log(this.log, status, reason, socket)
       },
     }
   }

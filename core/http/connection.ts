@@ -151,7 +151,9 @@ export class Connection implements BodySource, AnswerSink {
     this.#engine.gone(this)
     if (this.#reading === 'raw') return
     this.#reading = 'nothing'
-    this.#abandonExchange(nodeError(Error, 'ECONNRESET', 'aborted'))
+    if (this.#request !== undefined || this.#response !== undefined) {
+      this.#abandonExchange(nodeError(Error, 'ECONNRESET', 'aborted'))
+    }
     for (const response of this.#leaving.splice(0)) response.close()
   }
 
@@ -220,7 +222,7 @@ export class Connection implements BodySource, AnswerSink {
   }
 
   breakOff(error: Error | undefined, reset: boolean): void {
-    if (reset) this.socket.resetAndDestroy()
+    if (reset) resetSocket(this.socket)
     else this.socket.destroy(error)
   }
 
@@ -424,8 +426,10 @@ export class Connection implements BodySource, AnswerSink {
   /** All answers are out. Closing a socket on which bytes wait would take the last answer away from the client. */
   #shut(): void {
     this.#since = this.#engine.now
-    if (this.#clientCloses || this.#engine.limits.lingerTime === 0) this.socket.destroy()
-    else if (!this.socket.writableEnded) this.socket.end()
+    if (this.#clientCloses || this.#engine.limits.lingerTime === 0) {
+      // not within the write's own callback: the stream would make an error, with its stack, for nobody
+      process.nextTick(destroy, this.socket)
+    } else if (!this.socket.writableEnded) this.socket.end()
   }
 
   /** Answers on behalf of everybody and ends the connection. */
@@ -511,12 +515,21 @@ export class Connection implements BodySource, AnswerSink {
     if (time < limits.rateTime) return
     if (sent - this.#writeMark < (limits.readRate * time) / 1000) {
       this.#engine.reportRefusal(0, 'client reads too slowly', socket)
-      socket.resetAndDestroy()
+      resetSocket(socket)
       return
     }
     this.#writeTime = now
     this.#writeMark = sent
   }
+}
+
+const destroy = (socket: Socket) => socket.destroy()
+
+/** Only a TCP socket can be reset; others have no better way than to end. */
+function resetSocket(socket: Socket): void {
+  const isTCP = socket.remoteFamily !== undefined && !('encrypted' in socket)
+  if (isTCP) socket.resetAndDestroy()
+  else socket.destroy()
 }
 
 /** Bytes that the kernel has taken. */

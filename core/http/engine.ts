@@ -1,19 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import { createServer, type Server, Socket } from 'node:net'
 import { Connection, connectionOf, setConnection } from './connection.ts'
+import type { Door } from './door.ts'
 import type { LeanRequest } from './lean-request.ts'
 import { type EngineOptions, type Limits, resolveLimits } from './limits.ts'
 import { Head } from './parser.ts'
 import { refreshDate } from './response-head.ts'
-import type { Door } from './server.ts'
 
 export type { EngineOptions } from './limits.ts'
-
-/** A door that also wants to know what the engine turned away. */
-export interface EngineDoor extends Door {
-  /** A request or a connection was refused with this status; 0: ended without an answer. */
-  refused?(status: number, reason: string, socket: Socket): void
-}
 
 /** A server's own ways to end its connections, as those of node:http. */
 export type EngineServer = Server & {
@@ -35,7 +29,7 @@ const SAMPLE = 16
 
 /** All connections of one server, its clock and its limits. */
 export class Engine {
-  readonly door: EngineDoor
+  readonly door: Door
   readonly limits: Limits
   /** The head that was parsed last. */
   readonly head = new Head()
@@ -44,11 +38,12 @@ export class Engine {
   isClosing = false
   readonly #connections = new Set<Connection>()
   readonly #addresses = new Map<string, number>()
+  #isCounting = false
   #candidates: IterableIterator<Connection> | undefined
   #timer: NodeJS.Timeout | undefined
   readonly #tick: number
 
-  constructor(door: EngineDoor, options: EngineOptions) {
+  constructor(door: Door, options: EngineOptions) {
     this.door = door
     this.limits = resolveLimits(options)
     const { headTime, rateTime, lingerTime } = this.limits
@@ -133,21 +128,22 @@ export class Engine {
       socket.destroy()
       return
     }
+    if (this.#timer === undefined) this.#startClock()
     const connection = new Connection(socket, this)
     setConnection(socket, connection)
     socket.on('error', ignore)
     socket.on('end', onEnd)
     socket.on('close', onClose)
     this.#connections.add(connection)
-    if (this.#timer === undefined) this.#startClock()
     if (isFull) connection.refuseAtOnce(503, 'too many connections')
     else if (this.#connections.size > limits.connectionsPerAddress) this.#checkAddress(connection)
   }
 
   /** Addresses are counted only while there are so many connections that one address could have too many. */
   #checkAddress(connection: Connection): void {
-    if (this.#addresses.size > 0) this.#count(connection)
+    if (this.#isCounting) this.#count(connection)
     else for (const each of this.#connections) this.#count(each)
+    this.#isCounting = true
     const { address } = connection
     if (address === undefined) return
     if ((this.#addresses.get(address) as number) > this.limits.connectionsPerAddress) {
@@ -163,6 +159,7 @@ export class Engine {
   }
 
   #stopCounting(): void {
+    this.#isCounting = false
     this.#addresses.clear()
     for (const connection of this.#connections) connection.address = undefined
   }
@@ -172,7 +169,7 @@ export class Engine {
     this.#connections.delete(connection)
     const { address } = connection
     const enough = this.limits.connectionsPerAddress / 2
-    if (this.#addresses.size > 0 && this.#connections.size <= enough) this.#stopCounting()
+    if (this.#isCounting && this.#connections.size <= enough) this.#stopCounting()
     else if (address !== undefined) {
       const count = this.#addresses.get(address) as number
       if (count === 1) this.#addresses.delete(address)
@@ -210,14 +207,29 @@ export class Engine {
 }
 
 /** A server on `net`: what comes in goes to the door as requests. */
-export function createEngineServer(door: EngineDoor, options: EngineOptions = {}): EngineServer {
-  const engine = new Engine(door, options)
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
-    engine.accept(socket),
-  )
+export function createEngineServer(door: Door, options: EngineOptions = {}): EngineServer {
+  const server = createServer({ allowHalfOpen: true, noDelay: true })
+  const engine = attach(server, 'connection', door, options)
   server.on('listening', () => takeHandles(server, engine))
+  return server as EngineServer
+}
+
+/** Serves what a server of another kind brings by its event: for TLS `secureConnection`. */
+export function attachEngine(
+  server: Server,
+  event: 'connection' | 'secureConnection',
+  door: Door,
+  options: EngineOptions = {},
+): EngineServer {
+  attach(server, event, door, options)
+  return server as EngineServer
+}
+
+function attach(server: Server, event: string, door: Door, options: EngineOptions): Engine {
+  const engine = new Engine(door, options)
+  server.on(event, (socket: Socket) => engine.accept(socket))
   const close = server.close.bind(server)
-  return Object.assign(server, {
+  Object.assign(server, {
     closeIdleConnections: () => engine.closeIdleConnections(),
     closeAllConnections: () => engine.closeAllConnections(),
     close: (callback?: (error?: Error) => void) => {
@@ -226,6 +238,7 @@ export function createEngineServer(door: EngineDoor, options: EngineOptions = {}
       return close(callback)
     },
   })
+  return engine
 }
 
 interface NetHandle {

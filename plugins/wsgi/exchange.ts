@@ -2,7 +2,7 @@ import { createReadStream, open, unlink } from 'node:fs'
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import { type CountedResponse, errorPage, type Hooks, type ResponseHead } from '../../core/index.ts'
+import { type EngineResponse, errorPage, type Hooks, type ResponseHead } from '../../core/index.ts'
 import type { Body, Failure, HandedFile, Job, Source, WorkerPool } from '../workers/index.ts'
 import { buildEnviron, formatEnviron, parseEnviron } from './environ.ts'
 import {
@@ -54,7 +54,7 @@ export class Exchange implements Job {
   readonly #setting: Setting
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
-  readonly #response: CountedResponse
+  readonly #response: EngineResponse
   #spill: Spill | undefined
   /** Bytes of an on-demand body that the worker has. */
   #pulled = 0
@@ -65,7 +65,7 @@ export class Exchange implements Job {
     this.#setting = setting
     this.#request = request
     this.#reply = reply
-    this.#response = reply.raw as CountedResponse
+    this.#response = reply.raw as EngineResponse
     this.#response.owner = this
   }
 

@@ -51,12 +51,6 @@ const config = {
     default: true,
     arg: 'request-buffering',
   },
-  limitRequestBody: {
-    doc: 'Bytes that a request body may have; past it the answer is 413.',
-    format: 'natural',
-    default: 1_073_741_824,
-    arg: 'limit-request-body',
-  },
   clientBodyTimeout: {
     doc: 'Seconds that may pass between two pieces of a request body; past it the answer is 408.',
     format: 'seconds',
@@ -123,7 +117,7 @@ function splitPair(pair: string): [string, string] {
 function createSetting(
   core: Core,
   pool: WorkerPool,
-  options: { limitRequestBody: number; clientBodyTimeout: number; requestBuffering: boolean },
+  options: { clientBodyTimeout: number; requestBuffering: boolean },
 ): Setting {
   return {
     pool,
@@ -131,7 +125,7 @@ function createSetting(
     log: core.logger(name),
     body: {
       directory: pool.directory,
-      limit: options.limitRequestBody,
+      limit: core.options.limitRequestBody || Number.POSITIVE_INFINITY,
       timeout: options.clientBodyTimeout * 1000,
     },
     buffering: options.requestBuffering,

@@ -1,10 +1,28 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
+import { promisify } from 'node:util'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { EngineOptions } from '../engine.ts'
+import { attachEngine, createEngineServer, type EngineOptions } from '../engine.ts'
 import type { LeanResponse } from '../lean-response.ts'
-import { type Client, get, type Handler, parseAnswer, post, Stage, settled, sleep } from './wire.ts'
+import {
+  Client,
+  get,
+  type Handler,
+  parseAnswer,
+  post,
+  Stage,
+  settled,
+  sleep,
+  TestDoor,
+} from './wire.ts'
 
 interface Context {
   open(handler: Handler, options?: EngineOptions): Promise<Stage>
@@ -213,7 +231,9 @@ const EXPECT = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-c
 continues('is answered when the body is first read', async ({ open }) => {
   let read: (() => void) | undefined
   const stage = await open((request, response) => {
-    read = async () => response.end(await readBody(request))
+    read = () => {
+      readBody(request).then((body) => response.end(body), assert.unreachable)
+    }
   })
   const client = await stage.connect()
   client.send(EXPECT)
@@ -392,6 +412,54 @@ closing('ends all of them where it must', async ({ open }) => {
   assert.is(await client.rest(), '')
 })
 closing.run()
+
+const transports = withStage('other sockets')
+const exec = promisify(execFile)
+
+transports('of the Unix kind enter by the same door', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'wsgi-core-engine-'))
+  const path = join(folder, 'engine.sock')
+  const server = createEngineServer(new TestDoor(ok))
+  server.listen(path)
+  await once(server, 'listening')
+  const client = new Client(connect(path))
+  await client.connected
+  await ping(client)
+  await ping(client)
+  const closed = once(server, 'close')
+  server.close()
+  await client.rest()
+  await closed
+  rmSync(folder, { recursive: true })
+})
+
+transports('of the TLS kind enter by the same door', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'wsgi-core-engine-'))
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+  const subject = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-subj', '/CN=a']
+  await exec('openssl', ['req', '-x509', '-nodes', ...subject, '-keyout', key, '-out', cert])
+  const tls = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) })
+  const door = new TestDoor(async (request, response) => response.end(await readBody(request)))
+  const server = attachEngine(tls, 'secureConnection', door)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const client = new Client(connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }))
+  await client.connected
+  const body = 'x'.repeat(500_000)
+  client.send(post(body))
+  while (!client.text.endsWith('\r\n\r\n')) {
+    const text = await client.until(/x+|\r\n\r\n/)
+    if (text.endsWith('\r\n\r\n')) break
+  }
+  for (let left = body.length; left > 0; ) left -= (await client.until(/x+/)).length
+  client.send(get() + post('two'))
+  await client.until('two')
+  server.close()
+  await client.rest()
+  rmSync(folder, { recursive: true })
+})
+transports.run()
 
 const upgrades = withStage('upgrades')
 const UPGRADE = get('/chat', 'Connection: Upgrade\r\nUpgrade: echo\r\n')

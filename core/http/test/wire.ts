@@ -2,12 +2,8 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
-import {
-  createEngineServer,
-  type EngineDoor,
-  type EngineOptions,
-  type EngineServer,
-} from '../engine.ts'
+import type { Door } from '../door.ts'
+import { createEngineServer, type EngineOptions, type EngineServer } from '../engine.ts'
 import type { LeanResponse } from '../lean-response.ts'
 
 export type Handler = (request: IncomingMessage, response: LeanResponse) => void
@@ -18,10 +14,10 @@ export interface Refusal {
 }
 
 /** A door that keeps what was refused. */
-export class TestDoor implements EngineDoor {
+export class TestDoor implements Door {
   keepAlive = 60_000
   readonly refusals: Refusal[] = []
-  onUpgrade: EngineDoor['upgrade'] | undefined
+  onUpgrade: Door['upgrade'] | undefined
   readonly #handler: Handler
 
   constructor(handler: Handler) {
@@ -36,7 +32,7 @@ export class TestDoor implements EngineDoor {
     return this.onUpgrade !== undefined
   }
 
-  upgrade(...args: Parameters<EngineDoor['upgrade']>): void {
+  upgrade(...args: Parameters<Door['upgrade']>): void {
     this.onUpgrade?.(...args)
   }
 

@@ -178,11 +178,18 @@ function describe(pid: number, mark: string): Process[] {
   }
 }
 
-/** The spawner: the only child of the server itself. */
-export function spawnerOf(server: ServerProcess): number {
-  const found = processes(server).filter(({ parent }) => parent === server.pid)
-  assert.is(found.length, 1, 'there is one spawner')
-  return (found[0] as Process).pid
+/** Not yet a shim, such as pyenv's, that is to become Python. */
+const IS_SPAWNER = /^\d+ \S*python[\d.]* \S*spawner\.py/
+
+/** The spawner: the only child of the server itself, once it is there. `not`: the one that was killed. */
+export async function spawnerOf(server: ServerProcess, not?: number): Promise<number> {
+  const find = () =>
+    processes(server).filter(
+      ({ parent, pid, command }) =>
+        parent === server.pid && pid !== not && IS_SPAWNER.test(command),
+    )
+  await until('there is one spawner', () => find().length === 1)
+  return (find()[0] as Process).pid
 }
 
 /** Processes of workers that the spawner has at this moment. */

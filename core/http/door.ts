@@ -1,0 +1,25 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+/** A response of the engine: node:http's, and what spares a listener and a wrapper for each request. */
+export interface EngineResponse extends ServerResponse<IncomingMessage> {
+  /** Body bytes that went, or go, to the client. */
+  readonly bodyBytes: number
+  /** When the head of the request was parsed, in `performance.now()` milliseconds; 0 where nobody measures. */
+  startedAt: number
+  /** Told once, when the answer is out (`true`) or the client has left before. */
+  owner: { closed(completed: boolean): void } | undefined
+}
+
+/** Where a listener hands its requests in. What stands behind it changes with each generation. */
+export interface Door {
+  serve(request: IncomingMessage, response: EngineResponse): void
+  /** Whether anybody takes `Connection: upgrade`; otherwise such a request is served as if it had not asked. */
+  takesUpgrades(): boolean
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** Idle time of a kept connection in milliseconds. */
+  readonly keepAlive: number
+  /** A request or a connection was refused with this status; 0: ended without an answer. */
+  refused?(status: number, reason: string, socket: Socket): void
+}
