@@ -36,11 +36,13 @@ export function tracebackOf(error: unknown): string | undefined {
 /** Whether the addresses to listen at are all that is wrong: gunicorn's exit code for that is 1. */
 const isAddressFault = (error: Error) =>
   'code' in error &&
-  error.code === 'WSGI_CORE_BAD_CONFIG' &&
+  error.code === BAD_CONFIG &&
   error.message.split('\n').every((line) => /^[^:]*(--bind|BIND|PORT|'bind'): address '/.test(line))
 
+const BAD_CONFIG = 'WSGI_CORE_BAD_CONFIG'
+
 const USAGE = new Set([
-  'WSGI_CORE_BAD_CONFIG',
+  BAD_CONFIG,
   'WSGI_CORE_UNKNOWN_PLUGIN',
   'WSGI_CORE_MISSING_DEPENDENCY',
   'WSGI_CORE_DUPLICATE_PLUGIN',

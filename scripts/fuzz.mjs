@@ -288,24 +288,24 @@ const outline = ({ requests, reason, open }) =>
 function askNode(raw) {
   const requests = []
   let seen
-  let early = []
+  let early = { fields: [], url: '' }
   const parser = new HTTPParser()
   parser.initialize(HTTPParser.REQUEST, {}, MAX_HEAD, 0)
   parser[HTTPParser.kOnMessageBegin | 0] = () => {
     seen = undefined
-    early = []
+    early = { fields: [], url: '' }
   }
   // more than 32 fields come in pieces; trailers come so, too
-  parser[HTTPParser.kOnHeaders | 0] = (fields) => {
+  parser[HTTPParser.kOnHeaders | 0] = (fields, url) => {
     if (seen) seen.trailers.push(...fields)
-    else early.push(...fields)
+    else early = { fields: [...early.fields, ...fields], url: early.url + url }
   }
   parser[HTTPParser.kOnHeadersComplete | 0] = (_major, minor, fields, method, url) => {
     seen = {
       method: methods[method],
-      url,
+      url: url ?? early.url,
       minor,
-      fields: fields ?? early,
+      fields: fields ?? early.fields,
       body: '',
       trailers: [],
       complete: false,
@@ -329,6 +329,7 @@ function execute(parser, bytes) {
   for (let rest = bytes; rest.length > 0; ) {
     const result = parser.execute(rest)
     if (result instanceof Error) return result.code
+    if (result === 0) return 'nothing read'
     rest = rest.subarray(result)
   }
   return undefined
@@ -400,7 +401,7 @@ function originForm(url, method) {
 const LETTERS = { '\\': '\\\\', '\r': '\\r', '\n': '\\n\n', '\t': '\\t', '\0': '\\0' }
 
 /** As a file of the corpus has it. */
-const escape = (raw) => Array.from(raw, (char) => LETTERS[char] ?? visible(char)).join('')
+const asCase = (raw) => Array.from(raw, (char) => LETTERS[char] ?? visible(char)).join('')
 
 function visible(char) {
   if (char >= ' ' && char <= '~') return char
@@ -410,7 +411,7 @@ function visible(char) {
 function print(seed, { iteration, raw, problem, ours, theirs }) {
   console.log(`\nFAIL  seed ${seed}, iteration ${iteration}: ${problem}`)
   console.log(
-    `again: npm run fuzz -- --seed ${seed} --from ${iteration} --iterations 1\n---\n${escape(raw)}\n---`,
+    `again: npm run fuzz -- --seed ${seed} --from ${iteration} --iterations 1\n---\n${asCase(raw)}\n---`,
   )
   console.log(`engine:    ${JSON.stringify(ours)}\nnode:http: ${JSON.stringify(theirs)}`)
 }

@@ -109,7 +109,11 @@ for (const buffering of ['--request-buffering', '--no-request-buffering']) {
         const body = makeBody(size)
         const reply = await server.request('/input?read', {
           method: 'POST',
-          headers: { 'X-Padding': 'p'.repeat(padding), 'Content-Length': String(size) },
+          headers: {
+            'X-Padding': 'p'.repeat(padding / 2),
+            'X-More': 'p'.repeat(padding / 2),
+            'Content-Length': String(size),
+          },
           body,
         })
         assert.is(reply.status, 200)
@@ -119,7 +123,7 @@ for (const buffering of ['--request-buffering', '--no-request-buffering']) {
 
   input('is left unread without harm to the next request', async ({ server }) => {
     const connection = await server.connect()
-    const body = 'u'.repeat(300_000)
+    const body = 'u'.repeat(60_000) // as much as is read of a body that nobody wants
     for (let round = 0; round < 3; round++) {
       connection.send(
         `POST /unread HTTP/1.1\r\nHost: test\r\nContent-Length: ${body.length}\r\n\r\n${body}`,

@@ -32,7 +32,7 @@ for (const buffering of ['--request-buffering', '--no-request-buffering'])
 
     size('refuses one byte more with 413 before it is sent', async ({ server }) => {
       const answer = readAnswer(await server.raw(post(limit + 1)))
-      assert.is(answer.status, '413 Payload Too Large')
+      assert.is(answer.status, '413 Content Too Large')
       assert.ok(answer.whole)
     })
 
@@ -41,7 +41,7 @@ for (const buffering of ['--request-buffering', '--no-request-buffering'])
       connection.send(`${POST_CHUNKED}${chunk(limit)}`)
       connection.send(chunk(1)) // and it is not the last
       const answer = readAnswer(await connection.rest())
-      assert.is(answer.status, '413 Payload Too Large')
+      assert.is(answer.status, '413 Content Too Large')
       assert.ok(answer.whole)
     })
 
