@@ -11,26 +11,17 @@ export function buildEnviron(
   bodyLength: number | undefined,
 ): string | undefined {
   const { method, url = '/', httpVersion, rawHeaders, socket } = request
-  const target = url.charCodeAt(0) === SLASH || url === '*' ? url : originForm(url)
-  const question = target.indexOf('?')
-  const rawPath = question < 0 ? target : target.slice(0, question)
+  const question = url.indexOf('?')
+  const rawPath = question < 0 ? url : url.slice(0, question)
   const path = rawPath.includes('%') ? percentDecode(rawPath) : rawPath
   if (path.includes('\0')) return undefined
   const scheme = (socket as TLSSocket).encrypted ? 'https' : 'http'
   return (
     `REQUEST_METHOD\0${method}\0SCRIPT_NAME\0\0PATH_INFO\0${path}` +
-    `\0QUERY_STRING\0${question < 0 ? '' : target.slice(question + 1)}` +
+    `\0QUERY_STRING\0${question < 0 ? '' : url.slice(question + 1)}` +
     `\0RAW_URI\0${url}\0REQUEST_URI\0${url}\0SERVER_PROTOCOL\0HTTP/${httpVersion}` +
     `\0wsgi.url_scheme\0${scheme}${addresses(request, scheme)}${fields(rawHeaders, bodyLength)}\0`
   )
-}
-
-const SLASH = 47
-
-/** The path of a target in absolute form (RFC 9112 §3.2.2). */
-function originForm(url: string): string {
-  const rest = url.replace(/^[^:/?]*:\/\/[^/?]*/, '')
-  return rest.startsWith('/') ? rest : `/${rest}`
 }
 
 /** Each `%XX` becomes that byte, as a latin-1 character; what is no such triple stays (as urllib's unquote does). */

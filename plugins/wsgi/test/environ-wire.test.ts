@@ -133,9 +133,6 @@ for (const [target, path, query] of [
   ['/a??b=?', '/a', '?b=?'],
   ['/?x=%00%zz%C3%A9', '/', 'x=%00%zz%C3%A9'],
   ['/a;b=c,d', '/a;b=c,d', ''],
-  ['http://shop.test:81/abs%20path?q=1', '/abs path', 'q=1'],
-  ['http://shop.test:81', '/', ''],
-  ['http://shop.test:81?q=/x', '/', 'q=/x'],
   ['/%zz%41?%zz', '/%zzA', '%zz'],
 ] as const) {
   environ(`of ${target} has it raw, and its path as latin-1 of its bytes`, async (context) => {
@@ -145,6 +142,19 @@ for (const [target, path, query] of [
     assert.is(seen.PATH_INFO, path)
     assert.is(seen.QUERY_STRING, query)
     assert.is(seen.SCRIPT_NAME, '')
+  })
+}
+
+for (const [target, raw] of [
+  ['http://shop.test:81/abs%20path?q=1', '/abs%20path?q=1'],
+  ['http://shop.test:81', '/'],
+  ['http://shop.test:81?q=/x', '/?q=/x'],
+] as const) {
+  environ(`of ${target} is that of ${raw} (RFC 9112 §3.2.2)`, async (context) => {
+    const seen = await environOf(context, target)
+    assert.is(seen.RAW_URI, raw)
+    assert.is(seen.PATH_INFO, decodeURI(raw).replace(/\?.*/, ''))
+    assert.is(seen.HTTP_HOST, 'shop.test:81')
   })
 }
 
