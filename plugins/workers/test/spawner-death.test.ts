@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import * as assert from 'uvu/assert'
 import type { ServerProcess } from '../../../test/helpers/server-process.ts'
 import { processes, seeAnother, seePids, siteSuite, spawnerOf, until } from './harness.ts'
@@ -104,6 +105,7 @@ for (const args of [
     await site.crash(server)
     await hanging
     await until('no process is left', () => processes(server).length === 0)
+    assert.equal(readdirSync(server.folder), [], 'its spawner has removed the runtime directory')
     const next = await site.start(args)
     assert.is((await next.request('/pid')).status, 200)
   })

@@ -42,6 +42,8 @@ def main() -> None:
     emit("started", pid=os.getpid(), version=VERSION, runtime=describe_runtime())
     try:
         spawner.run()
+        if lines.ended:
+            remove_folder(config["directory"])
     except Exception as error:
         log("error", "spawner failed", error)
         spawner.signal_all(signal.SIGTERM)
@@ -75,6 +77,16 @@ def start_again() -> tuple[LineReader, dict] | None:
 def describe_runtime() -> str:
     name = sys.implementation.name
     return f"{RUNTIMES.get(name, name)} {sys.version.split()[0]}"
+
+
+def remove_folder(directory: str) -> None:
+    """The front removes its runtime directory, unless it was killed: then nobody else does."""
+    try:
+        for name in os.listdir(directory):
+            os.unlink(os.path.join(directory, name))
+        os.rmdir(directory)
+    except OSError:
+        pass  # the front was there before us
 
 
 def make_fifos(directory: str, fronts: list[int]) -> None:
