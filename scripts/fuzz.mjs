@@ -157,8 +157,8 @@ function count(totals, reasons, { ours, theirs, isLenient }) {
 function makeCase(seed, iteration, seeds) {
   const random = createRandom(Math.imul(seed, 0x9e3779b1) ^ Math.imul(iteration + 1, 0x85ebca6b))
   const pick = (list) => list[random(list.length)]
-  let raw = pick(random(4) ? seeds.valid : seeds.all)
-  for (let times = random(5); times >= 0; times--) raw = mutate(raw, random, pick, seeds)
+  let raw = pick(random(8) ? seeds.valid : seeds.all)
+  for (let times = random(3); times >= 0; times--) raw = mutate(raw, random, pick, seeds)
   if (random(4)) raw += AFTER
   const cuts = Array.from({ length: 1 + random(4) }, () => random(raw.length))
   return { iteration, raw, cuts: cuts.sort((a, b) => a - b) }
@@ -167,7 +167,7 @@ function makeCase(seed, iteration, seeds) {
 function mutate(raw, random, pick, seeds) {
   const at = random(raw.length + 1)
   const end = Math.min(raw.length, at + 1 + random(random(2) ? 3 : 40))
-  switch (random(10)) {
+  switch (random(14)) {
     case 0:
       return raw.slice(0, at) + String.fromCharCode(random(256)) + raw.slice(at + 1)
     case 1:
@@ -180,13 +180,15 @@ function mutate(raw, random, pick, seeds) {
     case 5:
       return raw.slice(0, end) + raw.slice(at)
     case 6:
-      return mutateLine(raw, random, pick)
+      return pick(seeds.valid) + raw
     case 7:
       return raw.slice(0, at) + pick(seeds.all).slice(random(20))
     case 8:
       return mutateNumber(raw, random)
-    default:
+    case 9:
       return raw + pick(seeds.all)
+    default:
+      return mutateLine(raw, random, pick)
   }
 }
 
@@ -371,7 +373,8 @@ function compare(ours, raw) {
     const problem = findProblem(ours, theirs)
     const request = ours.requests[theirs.requests.length]
     const repair = problem && request && findRepair(text, theirs, request)
-    if (!repair) return { problem, theirs, isLenient: text !== raw }
+    if (!repair || repair.text === text.slice(repair.start, repair.end))
+      return { problem, theirs, isLenient: text !== raw }
     text = text.slice(0, repair.start) + repair.text + text.slice(repair.end)
     applied.set(theirs.requests.length, request.method)
   }

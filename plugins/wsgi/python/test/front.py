@@ -300,4 +300,4 @@ class Front:
         finally:
             self.listener.close()
             self.error_file.close()
-            shutil.rmtree(self.directory)
+            shutil.rmtree(self.directory, ignore_errors=True)  # the spawner may have been quicker
