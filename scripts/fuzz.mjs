@@ -42,8 +42,9 @@ const LENIENCIES = [
     repair(raw, at) {
       const start = raw.lastIndexOf('\n', at) + 1
       const end = raw.indexOf('\r', start)
-      const [, digits] = /^content-length:[ \t]*(\d+)[ \t]*$/i.exec(raw.slice(start, end)) ?? []
-      return digits && { start, end, text: `Content-Length: ${digits}` }
+      const line = raw.slice(start, end)
+      const isMeant = /^content-length:[ \t]*\d+[ \t]*$/i.test(line)
+      return isMeant ? { start, end, text: line.replaceAll('\t', ' ') } : undefined
     },
   },
 ]
