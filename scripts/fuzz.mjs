@@ -28,7 +28,7 @@ const AFTER = get('/after')
 const LENIENCIES = [
   {
     reason: 'node:http has a list of methods; here the application decides',
-    codes: ['HPE_INVALID_METHOD', 'HPE_INVALID_CONSTANT'],
+    codes: ['HPE_INVALID_METHOD', 'HPE_INVALID_CONSTANT', 'HPE_INVALID_VERSION'],
     repair(raw, at, { method }) {
       const start = raw.lastIndexOf(`${method} `, at)
       const isThere = start >= 0 && !raw.slice(start, at).includes('\n')
@@ -37,14 +37,21 @@ const LENIENCIES = [
     },
   },
   {
-    reason: 'a tab is white space, too (RFC 9110 §5.6.3); node:http has none after Content-Length',
-    codes: ['HPE_INVALID_CONTENT_LENGTH'],
+    reason: 'a tab is white space, too (RFC 9110 §5.6.3); node:http takes none after these values',
+    codes: [
+      'HPE_INVALID_CONTENT_LENGTH',
+      'HPE_INVALID_TRANSFER_ENCODING',
+      'HPE_CLOSED_CONNECTION', // 'keep-alive' with a tab is none to node:http
+    ],
     repair(raw, at) {
-      const start = raw.lastIndexOf('\n', at) + 1
-      const end = raw.indexOf('\r', start)
-      const line = raw.slice(start, end)
-      const isMeant = /^content-length:[ \t]*\d+[ \t]*$/i.test(line)
-      return isMeant ? { start, end, text: line.replaceAll('\t', ' ') } : undefined
+      const end = raw.indexOf('\r', at - 2)
+      const lines =
+        /^(?:content-length:[ \t]*\d+|transfer-encoding:[ \t]*chunked|connection:.*\t)[ \t]*$/gim
+      const last = [...raw.slice(0, end).matchAll(lines)].at(-1)
+      if (last === undefined) return undefined
+      const [line] = last
+      const start = last.index
+      return { start, end: start + line.length, text: line.replaceAll('\t', ' ') }
     },
   },
 ]
@@ -359,6 +366,8 @@ function execute(parser, bytes) {
     if (result instanceof Error) return { error: result.code, at: at + (result.bytesParsed ?? 0) }
     if (result === 0) return { error: 'nothing read', at }
     at += result
+    // or errors after this would not be told
+    parser.initialize(HTTPParser.REQUEST, {}, MAX_HEAD, 0)
   }
   return { error: undefined, at }
 }
@@ -372,12 +381,13 @@ function compare(ours, raw) {
       if (theirs.requests[index]) theirs.requests[index].method = method
     }
     const problem = findProblem(ours, theirs)
-    const request = ours.requests[theirs.requests.length]
+    const complete = theirs.requests.filter((each) => each.complete).length
+    const request = ours.requests[complete]
     const repair = problem && request && findRepair(text, theirs, request)
     if (!repair || repair.text === text.slice(repair.start, repair.end))
       return { problem, theirs, isLenient: text !== raw }
     text = text.slice(0, repair.start) + repair.text + text.slice(repair.end)
-    applied.set(theirs.requests.length, request.method)
+    applied.set(complete, request.method)
   }
 }
 

@@ -9,7 +9,7 @@ import {
   TAKEN_REFUSED,
 } from './frames.ts'
 import type { HandedFile, Job, Source } from './job.ts'
-import { ReadBuffers } from './read-buffers.ts'
+import { READ_SIZE, ReadBuffers } from './read-buffers.ts'
 
 /** What a link needs to know of the jobs under way. */
 export interface Jobs {
@@ -20,15 +20,17 @@ export interface Jobs {
 }
 
 /** The largest head or control payload that is gathered before it is read. DATA passes through in pieces. */
-const GATHER_LIMIT = 1_048_576
-const NOTHING = Buffer.alloc(0)
+const GATHER_LIMIT = READ_SIZE - FRAME_HEADER
+/** The most that is put together. */
+const JOIN_LIMIT = 65_536
 
 /** The socket of one worker thread: big and streamed answers, files, bodies on demand. */
 export class WorkerLink implements Source {
   readonly #socket: Socket
   readonly #jobs: Jobs
   readonly #buffers = new ReadBuffers()
-  #rest: Buffer = NOTHING
+  /** Bytes of a frame that is not complete yet, at the start of the buffer. */
+  #kept = 0
   /** Bytes of the current DATA (or RESPONSE body) that are still to come, and whom they belong to. */
   #streaming = 0
   #job: Job | undefined
@@ -40,9 +42,9 @@ export class WorkerLink implements Source {
   constructor(accepted: Socket, jobs: Jobs, closed: (link: WorkerLink) => void) {
     this.#jobs = jobs
     this.#socket = reread(accepted, {
-      buffer: () => this.#buffers.next,
-      callback: (length, chunk) => {
-        this.#read((chunk as Buffer).subarray(0, length))
+      buffer: () => this.#room(),
+      callback: (length) => {
+        this.#read(this.#buffers.next.subarray(0, this.#kept + length))
         return true
       },
     })
@@ -63,8 +65,13 @@ export class WorkerLink implements Source {
     this.#socket.destroy()
   }
 
-  #read(chunk: Buffer): void {
-    let bytes = this.#rest.length > 0 ? Buffer.concat([this.#rest, chunk]) : chunk
+  /** Where the next read goes: behind what is kept. */
+  #room(): Buffer {
+    return this.#buffers.next.subarray(this.#kept)
+  }
+
+  #read(read: Buffer): void {
+    let bytes = read
     let corked: Job | undefined
     while (bytes.length > 0) {
       const used = this.#streaming > 0 ? this.#pass(bytes) : this.#frame(bytes)
@@ -75,9 +82,23 @@ export class WorkerLink implements Source {
       corked.cork()
     }
     corked?.uncork()
-    if (this.#last) this.#buffers.lend(this.#last)
+    this.#keep(bytes)
+  }
+
+  /** Puts what is left of a read in front of the next one. */
+  #keep(left: Buffer): void {
+    const lent = this.#last !== undefined && this.#buffers.lend(this.#last)
     this.#last = undefined
-    this.#rest = bytes.length > 0 ? Buffer.from(bytes) : NOTHING
+    this.#kept = left.length
+    if (left.length === 0) return
+    const next = this.#buffers.next
+    if (lent) left.copy(next)
+    else
+      next.copyWithin(
+        0,
+        left.byteOffset - next.byteOffset,
+        left.byteOffset - next.byteOffset + left.length,
+      )
   }
 
   /** Passes body bytes on as they come. */
@@ -101,11 +122,29 @@ export class WorkerLink implements Source {
     if (gathered > GATHER_LIMIT) return this.#refuse()
     const start = FRAME_HEADER + gathered
     if (bytes.length < start) return 0
-    if (type === FRAME.data) this.#stream(this.#jobs.find(id), length)
-    else if (type === FRAME.head) this.#head(this.#jobs.find(id), bytes, start, length)
+    if (type === FRAME.data) return this.#data(bytes, id, length)
+    if (type === FRAME.head) this.#head(this.#jobs.find(id), bytes, start, length)
     else if (type === FRAME.response) this.#response(id, bytes, start, length)
     else this.#control(type, id, bytes.subarray(FRAME_HEADER, start))
     return start
+  }
+
+  /** Small pieces of one answer that came together are put together: they go on as one. */
+  #data(bytes: Buffer, id: number, length: number): number {
+    const job = this.#jobs.find(id)
+    let read = FRAME_HEADER + length
+    let end = read
+    while (end <= JOIN_LIMIT && isData(bytes, read, id)) {
+      const next = read + FRAME_HEADER + bytes.readUInt32LE(read)
+      if (next > bytes.length) break
+      bytes.copyWithin(end, read + FRAME_HEADER, next)
+      end += next - read - FRAME_HEADER
+      read = next
+    }
+    this.#stream(job, end - FRAME_HEADER)
+    if (read === FRAME_HEADER + length) return FRAME_HEADER // alone, and perhaps not all here yet
+    this.#pass(bytes.subarray(FRAME_HEADER, end))
+    return read
   }
 
   #refuse(): number {
@@ -170,6 +209,12 @@ export class WorkerLink implements Source {
     this.#socket.write(encodeFrame(FRAME.body, id, flags, answer.bytes))
   }
 }
+
+/** Whether a DATA frame of this answer stands at `at`, its header at least. */
+const isData = (bytes: Buffer, at: number, id: number) =>
+  at + FRAME_HEADER <= bytes.length &&
+  bytes[at + 8] === FRAME.data &&
+  bytes.readUInt32LE(at + 4) === id
 
 /** The same connection, read into one buffer again and again: node:net offers that for sockets that connect only. */
 function reread(accepted: Socket, onread: OnReadOpts): Socket {
