@@ -31,7 +31,7 @@ const LENIENCIES = [
     codes: ['HPE_INVALID_METHOD', 'HPE_INVALID_CONSTANT', 'HPE_INVALID_VERSION'],
     repair(raw, at, { method }) {
       const start = raw.lastIndexOf(`${method} `, at)
-      const isThere = start >= 0 && !raw.slice(start, at).includes('\n')
+      const isThere = start >= 0 && !raw.slice(start, at).trimEnd().includes('\n')
       if (!isThere || (methods.includes(method) && method !== 'SOURCE')) return undefined
       return { start, end: start + method.length, text: 'PROPFIND' }
     },

@@ -1,5 +1,5 @@
 /** As much as one read takes. */
-export const READ_SIZE = 131_072
+export const READ_SIZE = 262_144
 /** Buffers that are kept for later, of all pools together. */
 const KEEP = 32
 /** The most buffers that one connection remembers to have lent. A client that does not read must not keep more. */

@@ -9,6 +9,8 @@ from .protocol import (
 )  # fmt: skip
 
 COPY_LIMIT = 16_384
+# The kernel grants what it will: the more, the fewer turns a big answer takes.
+SEND_BUFFER = 1 << 20
 
 
 class Link:
@@ -19,17 +21,21 @@ class Link:
 
         self.entry = entry
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         with self:
             self.socket.connect(path)
         self.send(0, HELLO, body=HELLO_PAYLOAD.pack(VERSION, os.getpid()))
 
     def send(self, request: int, kind: int, head: bytes = b"", body: bytes = b"", flags: int = 0) -> None:
         prefix = FRAME.pack(len(head) + len(body), request, kind, flags, self.entry, len(head)) + head
-        with self:
+        try:
             if len(body) <= COPY_LIMIT:
                 self.socket.sendall(prefix + body)
             else:
                 self.send_rest(prefix, body, self.socket.sendmsg((prefix, body)))
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
 
     def send_rest(self, prefix: bytes, body: bytes, sent: int) -> None:
         if sent < len(prefix):
