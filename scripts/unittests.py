@@ -4,6 +4,7 @@ unittest's own summary counts skipped tests among those run on most Pythons, but
 """
 
 import json
+import os
 import sys
 import unittest
 
@@ -16,7 +17,8 @@ class CountingResult(unittest.TextTestResult):
         self.passed += 1
 
 
-suite = unittest.defaultTestLoader.discover(sys.argv[1])
+folder = os.path.abspath(sys.argv[1])
+suite = unittest.defaultTestLoader.discover(folder, top_level_dir=os.path.dirname(folder))
 result = unittest.TextTestRunner(resultclass=CountingResult).run(suite)
 failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
 passed = result.passed + len(result.expectedFailures)
