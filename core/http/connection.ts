@@ -184,8 +184,7 @@ export class Connection implements BodySource, AnswerSink {
     const response = this.#leaving.shift()
     if (response === undefined) return
     response.flushed()
-    const { req } = response
-    req.dump()
+    response.request.dump()
     if (this.#closing && this.#leaving.length === 0 && this.#response === undefined) this.#shut()
   }
 
@@ -203,6 +202,7 @@ export class Connection implements BodySource, AnswerSink {
   answered(response: LeanResponse, persistent: boolean): void {
     this.#leaving.push(response)
     this.#response = undefined
+    response.request.settle()
     if (!persistent) return this.#close()
     if (this.#reading === 'body') return this.#drainBody()
     this.#request = undefined

@@ -44,6 +44,8 @@ export class LeanRequest {
   #headers: Fields | undefined = undefined
   #trailers: Fields | undefined = undefined
   #state: ReadableState | undefined = undefined
+  /** The connection is no longer this request's. */
+  #over = false
   /** Of the body, come before anybody asked. */
   #early: Buffer[] | undefined = undefined
   #earlySize = 0
@@ -140,6 +142,7 @@ export class LeanRequest {
 
   /** The client has left, or the request turned out to be broken. */
   abort(error: Error): void {
+    this.#over = true
     if (this.#state !== undefined) asStream(this).destroy(error)
     else this.aborted = true
     this.#source = undefined
@@ -149,6 +152,11 @@ export class LeanRequest {
   /** Whether anybody reads, or has read, the body. */
   isRead(): boolean {
     return this.#state !== undefined && (this._consuming || this.#state.flowing !== null)
+  }
+
+  /** The answer has been given: what becomes of the request does not touch the connection. */
+  settle(): void {
+    this.#over = true
   }
 
   /** The answer is out: what nobody has read is thrown away, so that 'end' and 'close' come. */
@@ -187,7 +195,8 @@ export class LeanRequest {
     if (!stream.readableEnded || !this.complete) {
       this.aborted = true
       stream.emit('aborted')
-      this.#source?.bodyAbandoned(error)
+      if (this.#source) this.#source.bodyAbandoned(error)
+      else if (!this.#over) this.socket.destroy(error ?? undefined)
     }
     // as in node:http, an error is emitted only where somebody listens
     const shown = stream.listenerCount('error') === 0 ? null : error

@@ -48,7 +48,9 @@ export class LeanResponse {
   declare _events: undefined
   declare _eventsCount: number
   declare _maxListeners: undefined
-  readonly req: LeanRequest
+  /** Applications may put another in its place, as Express does. */
+  req: LeanRequest
+  readonly request: LeanRequest
   socket: Socket
   statusCode = 200
   statusMessage: string | undefined = undefined
@@ -97,6 +99,7 @@ export class LeanResponse {
     this._eventsCount = 0
     this._maxListeners = undefined
     this.req = request
+    this.request = request
     this.socket = socket
     this.shouldKeepAlive = persistent
     this.#sink = sink
@@ -515,7 +518,7 @@ export class LeanResponse {
     if (this.sendDate && !this.#dateGiven) head += dateLine()
     const { shouldKeepAlive, statusCode } = this
     let persistent = shouldKeepAlive && !this.#closeGiven && !this.#mismatch && statusCode >= 200
-    const { httpVersionMinor } = this.req
+    const { httpVersionMinor } = this.request
     if (statusCode < 200 || statusCode === 204) this.#declared = -1
     else if (!this.#hasBody) {
       if (this.#declared < 0 && length > 0 && statusCode !== 304) this.#declared = length
@@ -703,7 +706,7 @@ export class LeanResponse {
   #interim(text: string, callback: Callback | undefined): void {
     const canSend = this.#sink !== undefined && !this.#headSent && !this.finished
     // RFC 9110 §15.2: an HTTP/1.0 client must not get one
-    if (canSend && this.req.httpVersionMinor === 1) this.socket.write(text, 'latin1', callback)
+    if (canSend && this.request.httpVersionMinor === 1) this.socket.write(text, 'latin1', callback)
     else if (callback) process.nextTick(callback)
   }
 }
