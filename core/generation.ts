@@ -10,10 +10,12 @@ import { errorPage } from './error-page.ts'
 import { ApplyFailed, Stopped } from './errors.ts'
 import { answerUnrouted, handleErrors, observeReplies, reportFailure } from './fastify.ts'
 import { isTapped } from './hooks.ts'
+import { adoptExpress } from './http/adopt.ts'
 import type { EngineResponse } from './http/door.ts'
 import type { ListenerSpec } from './listeners.ts'
 import { schemaController } from './schema-compilers.ts'
 
+type Express = Parameters<typeof adoptExpress>[0]
 type Handler = (request: IncomingMessage, response: EngineResponse) => void
 
 /** One configuration brought to life: plugins applied, Fastify built. It serves from `listen` until `retire`. */
@@ -143,6 +145,8 @@ export class Generation {
     await hooks.server.promise(this.#fastify)
     if (isTapped(hooks.handle)) answerUnrouted(this.#fastify, hooks)
     await this.#fastify.ready()
+    const { express } = this.#fastify as unknown as { express?: Express } // where @fastify/express is registered
+    if (express) adoptExpress(express)
     if (!isTapped(hooks.request) && !isTapped(hooks.finished)) this.serve = this.#servePlain
   }
 
