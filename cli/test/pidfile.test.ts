@@ -175,11 +175,12 @@ creating('lets one of several servers that start at once have it', async ({ fold
   )
   const answers = () =>
     Promise.all(children.map((child) => new Promise((done) => child.once('message', done))))
+  // a child that has answered may end by itself
+  const exits = children.map((child) => new Promise((done) => child.once('exit', done)))
   await answers()
   const results = answers()
   for (const child of children) child.send('go')
   const words = await results
-  const exits = children.map((child) => new Promise((done) => child.once('exit', done)))
   for (const child of children) child.kill()
   await Promise.all(exits)
   assert.is(words.filter((word) => word === 'won').length, 1, words.join())
