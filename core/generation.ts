@@ -42,10 +42,6 @@ export class Generation {
     this.core = new Core(configuration.core, configuration.cwd, number, log, this.#aborter.signal)
   }
 
-  get fastify(): FastifyInstance {
-    return this.#fastify
-  }
-
   /** Requests whose answer is not out yet. */
   get active(): number {
     return this.#active
