@@ -164,6 +164,7 @@ creating('keeps to its file when the folder of the process changes', ({ folder, 
 creating('lets one of several servers that start at once have it', async ({ folder, path }) => {
   const module = JSON.stringify(new URL('../pidfile.ts', import.meta.url).href)
   const code = `import { createPidfile } from ${module}
+    setInterval(() => {}, 1000) // it lives on: the pid file of a dead one is for the taking
     process.once('message', () => {
       try { createPidfile(${JSON.stringify(path)}); process.send('won') }
       catch (error) { process.send(error.code) }
@@ -175,7 +176,6 @@ creating('lets one of several servers that start at once have it', async ({ fold
   )
   const answers = () =>
     Promise.all(children.map((child) => new Promise((done) => child.once('message', done))))
-  // a child that has answered may end by itself
   const exits = children.map((child) => new Promise((done) => child.once('exit', done)))
   await answers()
   const results = answers()
