@@ -1,4 +1,4 @@
-import { DEFAULT_ACCESS_FORMAT } from '../access-log.ts'
+import { DEFAULT_ACCESS_FORMAT } from '../logging/access-format.ts'
 import type { OptionDefinition, Options, Plugin, Schema } from '../plugins.ts'
 
 /** The core's own options. Names are gunicorn's where gunicorn has the option. */

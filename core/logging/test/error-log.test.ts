@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import Fastify from 'fastify'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { BadState, CannotOpenLog } from '../errors.ts'
-import { createLog, LOG_LEVELS, type Log, openLogFile, utcOffset } from '../log.ts'
+import { BadState, CannotOpenLog } from '../../errors.ts'
+import { createLog, LOG_LEVELS, type Log } from '../error-log.ts'
+import { openLogFile } from '../log-file.ts'
+import { utcOffset } from '../text.ts'
 
 interface Context {
   folder: string
@@ -38,7 +40,7 @@ const rest = (context: Context) => {
   return text.replace(HEAD, '').replace(/\n$/, '')
 }
 const stderrOf = (code: string) => {
-  const module = JSON.stringify(new URL('../log.ts', import.meta.url).href)
+  const module = JSON.stringify(new URL('../error-log.ts', import.meta.url).href)
   const source = `import { createLog } from ${module}\n${code}`
   const args = ['--import', 'tsx', '--input-type=module', '-e', source]
   const { stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8' })

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 
-import { GET, sayGeneration, slow, start, withServers } from './support.ts'
+import { GET, sayGeneration, slow, start, withServers } from '../../test/support.ts'
 
 const logging = withServers('access log')
 

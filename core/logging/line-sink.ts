@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, write } from 'node:fs'
-import { LogLinesLost } from './errors.ts'
-import { hasCode, openLogFile, reasonOf, writeWhole } from './log.ts'
+import { LogLinesLost } from '../errors.ts'
+import { openLogFile, writeWhole } from './log-file.ts'
+import { hasCode, reasonOf } from './text.ts'
 
 const STDOUT = 1
 const CLOSED = -1
@@ -21,7 +22,7 @@ const CLOSE_LIMIT_MS = 2000
  */
 // Not pino's destination (sonic-boom 4.2.1): on a full disk or a closed pipe its flush at exit
 // never ends.
-export class BatchSink {
+export class LineSink {
   readonly #file: string
   readonly #onError: (error: Error) => void
   readonly #batchSize: number

@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { BadLogFormat, CannotOpenLog } from '../../errors.ts'
 import {
   type AccessEntry,
   type AccessRequest,
   compileAccessFormat,
-  createAccessLog,
   DEFAULT_ACCESS_FORMAT,
-} from '../access-log.ts'
-import { BadLogFormat, CannotOpenLog } from '../errors.ts'
+} from '../access-format.ts'
+import { createAccessLog } from '../access-log.ts'
 
 process.env.TZ = 'UTC'
 

@@ -1,9 +1,11 @@
 import { closeSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Logger } from 'pino'
-import { type AccessEntry, type AccessLog, createAccessLog } from './access-log.ts'
-import type { Configuration } from './config/load.ts'
-import { createLog, type Log, openLogFile } from './log.ts'
+import type { Configuration } from '../config/load.ts'
+import type { AccessEntry } from './access-format.ts'
+import { type AccessLog, createAccessLog } from './access-log.ts'
+import { createLog, type Log } from './error-log.ts'
+import { openLogFile } from './log-file.ts'
 
 /** What a new configuration makes of the logs: nothing before `commit`. */
 export interface LogChange {

@@ -1,6 +1,5 @@
-import { BatchSink } from './batch-sink.ts'
-import { BadLogFormat } from './errors.ts'
-import { pad, utcOffset } from './log.ts'
+import { BadLogFormat } from '../errors.ts'
+import { pad, utcOffset } from './text.ts'
 
 export const DEFAULT_ACCESS_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
 
@@ -23,39 +22,6 @@ export interface AccessEntry {
   readonly time: Date
   readonly remoteAddress: string
   readonly environ?: Readonly<Record<string, string>> | undefined
-}
-
-export interface AccessLogOptions {
-  /** A path, which is appended to, or `-` for stdout. */
-  readonly file: string
-  readonly format?: string
-  /** Called when lines get lost (full disk, slow or closed pipe), at most once a minute. */
-  readonly onError?: (error: Error) => void
-}
-
-/** Never throws into a request: lines that cannot be written are dropped and reported. */
-export interface AccessLog {
-  write(entry: AccessEntry): void
-  /** Opens the file anew after a rotation. If that throws, lines go on into the old one. */
-  reopen(): void
-  /** For an exit that cannot wait. */
-  flushSync(): void
-  /** Writes what is left and closes the file; gives up on a reader that stalls. */
-  close(): Promise<void>
-}
-
-export function createAccessLog(options: AccessLogOptions): AccessLog {
-  const format = compileAccessFormat(options.format ?? DEFAULT_ACCESS_FORMAT)
-  const sink = new BatchSink(
-    options.file,
-    options.onError ?? ((error) => process.emitWarning(error)),
-  )
-  return {
-    write: (entry) => sink.write(`${format(entry)}\n`),
-    reopen: () => sink.reopen(),
-    flushSync: () => sink.flushSync(),
-    close: () => sink.close(),
-  }
 }
 
 type Atom = (entry: AccessEntry) => string
