@@ -50,6 +50,7 @@ export class Generation {
   /** Has each finished request written to the access log. Before `build`. */
   writeAccessLog(log: { write(entry: AccessEntry): void }): void {
     this.core.hooks.finished.tap('access-log', (request, response, { statusCode, ...rest }) => {
+      if ((response as EngineResponse).isUnlogged) return
       log.write({
         request,
         statusCode,

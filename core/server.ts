@@ -218,6 +218,7 @@ export class Server {
     this.#state = 'stopping'
     this.#building?.abort()
     await this.#starting.catch(() => {}) // whoever has started it is told
+    await this.#announceStop()
     const patience = this.#patience(this.#current?.configuration.core.gracefulTimeout ?? 0)
     const closed = this.#listeners.close()
     this.#listeners.closeIdleConnections()
@@ -228,6 +229,21 @@ export class Server {
     await this.#hearLast()
     this.log?.info('Shutting down: Master')
     await this.#stopped()
+  }
+
+  /** Load balancers need time to learn that nothing more is to be sent here. */
+  async #announceStop(): Promise<void> {
+    const current = this.#current
+    if (!current) return
+    try {
+      current.core.hooks.beforeClose.call()
+    } catch (error) {
+      this.#report([error as Error])
+    }
+    const { shutdownDelay } = current.configuration.core
+    if (shutdownDelay === 0 || this.#quick) return
+    this.log?.info(`Accepting requests for ${shutdownDelay} more seconds`)
+    await this.#patience(shutdownDelay)
   }
 
   /** Responses that were cut off say so some turns after their connections: let them have their line in the log. */

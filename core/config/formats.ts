@@ -78,6 +78,14 @@ export const FORMATS: Readonly<Record<string, Format>> = {
       for (const address of value as string[]) parseBind(address)
     },
   },
+  urlPath: {
+    metavar: 'PATH',
+    parse: (text) => text,
+    check(value) {
+      const ok = isText(value) && /^\/[\w.~/-]*$/.test(value)
+      if (!ok) fail("must be a path that begins with '/', of letters, digits and - . _ ~ /")
+    },
+  },
   pairs: {
     metavar: 'KEY=VALUE',
     repeatable: true,

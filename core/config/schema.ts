@@ -96,6 +96,12 @@ export const coreSchema = {
     default: 30,
     arg: 'graceful-timeout',
   },
+  shutdownDelay: {
+    doc: 'Seconds after a graceful stop is asked for in which requests are still accepted, so that load balancers notice.',
+    format: 'seconds',
+    default: 0,
+    arg: 'shutdown-delay',
+  },
   plugins: {
     doc: 'Plugins to load, by name. Repeatable, or separated by commas.',
     format: 'texts',

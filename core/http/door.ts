@@ -10,6 +10,8 @@ export interface EngineResponse extends ServerResponse<IncomingMessage> {
   startedAt: number
   /** Told once, when the answer is out (`true`) or the client has left before. */
   owner: { closed(completed: boolean): void } | undefined
+  /** No line in the access log: for probes, which say nothing about visitors. */
+  isUnlogged?: boolean
 }
 
 /** Where a listener hands its requests in. What stands behind it changes with each generation. */

@@ -13,6 +13,8 @@ const name = 'workers'
 export interface Workers {
   /** Makes a pool of workers for this runtime with the configured numbers; nothing runs before its `launch`. */
   createPool(runtime: Runtime): WorkerPool
+  /** Whether a worker takes requests now; also where there is no pool, whose workers one could miss. */
+  readonly areServing: boolean
 }
 
 declare module '../../core/index.ts' {
@@ -80,8 +82,19 @@ export default definePlugin({
       gracefulTimeout,
       generation: core.generation,
     }
+    const pools: WorkerPool[] = []
     core.provide(name, {
-      createPool: (runtime) => new WorkerPool(settings, runtime, core.logger(name)),
+      createPool(runtime) {
+        const pool = new WorkerPool(settings, runtime, core.logger(name))
+        pools.push(pool)
+        return pool
+      },
+      get areServing() {
+        return pools.every(isServing)
+      },
     })
   },
 })
+
+const isServing = ({ status }: WorkerPool) =>
+  status.workers.some(({ state }) => state === 'serving' || state === 'leaving')
