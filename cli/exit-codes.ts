@@ -37,7 +37,11 @@ export function tracebackOf(error: unknown): string | undefined {
 const isAddressFault = (error: Error) =>
   'code' in error &&
   error.code === BAD_CONFIG &&
-  error.message.split('\n').every((line) => /^[^:]*(--bind|BIND|PORT|'bind'): address '/.test(line))
+  error.message
+    .split('\n')
+    .every((line) =>
+      /^[^:]*(--bind( of GUNICORN_CMD_ARGS)?|BIND|PORT|'bind'): address '/.test(line),
+    )
 
 const BAD_CONFIG = 'WSGI_CORE_BAD_CONFIG'
 

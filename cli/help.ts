@@ -17,7 +17,8 @@ export function help(table: readonly OptionSpec[]): string {
     group('Command', Object.values(COMMAND_OPTIONS)),
     ...groups,
     'Each option can also be set in the config file and by a variable: --keep-alive is',
-    'WSGI_CORE_KEEP_ALIVE. Stronger is: defaults < file < environment < arguments.',
+    'WSGI_CORE_KEEP_ALIVE. From weak to strong: defaults, PORT and WEB_CONCURRENCY, config file,',
+    'WSGI_CORE_ variables, GUNICORN_CMD_ARGS, arguments.',
   ].join('\n')
 }
 

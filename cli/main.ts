@@ -8,7 +8,7 @@ import {
   type Sources,
   version,
 } from '../core/index.ts'
-import { parseArguments } from './args.ts'
+import { commandLine } from './command-line.ts'
 import { causes, EXIT, exitCodeOf, tracebackOf } from './exit-codes.ts'
 import { help } from './help.ts'
 import { createPidfile } from './pidfile.ts'
@@ -25,7 +25,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 }
 
 async function run(argv: readonly string[]): Promise<number> {
-  const { values } = parseArguments(argv, optionTable(await loadPlugins(APPLICATION)))
+  const { values } = commandLine(argv, process.env)(optionTable(await loadPlugins(APPLICATION)))
   if (values.get('version')) return print(`wsgi-core ${version}`)
   if (values.get('help')) return printHelp(values)
   if (values.get('printConfig')) return printConfiguration(argv)
@@ -36,14 +36,15 @@ async function run(argv: readonly string[]): Promise<number> {
 
 /** The sources of a configuration that begins with a command line. */
 function commandSources(argv: readonly string[], required: boolean): Sources {
+  const parse = commandLine(argv, process.env)
   return {
     cwd: process.cwd(),
     env: process.env,
     target: { plugin: 'wsgi', option: 'app', required },
     parseArguments(table) {
-      const { values, faults } = parseArguments(argv, table)
+      const { values, ...rest } = parse(table)
       const target = values.get('app')
-      return { values: new Map(target ? [...values, ['wsgi.app', target]] : values), faults }
+      return { values: new Map(target ? [...values, ['wsgi.app', target]] : values), ...rest }
     },
   }
 }

@@ -1,7 +1,12 @@
 /** The whole public surface of wsgi-core. */
 export { type Address, formatAddress, parseBind } from './address.ts'
 export { FORMATS } from './config/formats.ts'
-export { type Configuration, loadConfiguration, type Sources } from './config/load.ts'
+export {
+  type Arguments,
+  type Configuration,
+  loadConfiguration,
+  type Sources,
+} from './config/load.ts'
 export { type CoreOptions, type OptionSpec, optionTable, variableOf } from './config/schema.ts'
 export type { Core, Services } from './core.ts'
 export { errorPage } from './error-page.ts'

@@ -33,6 +33,7 @@ export class Server {
   readonly #uses: PluginUse[]
   readonly #listeners: Listeners
   readonly #refusals = new Refusals()
+  readonly #warned = new Set<string>()
   #state: State = 'new'
   #current: Generation | undefined
   #building: Generation | undefined
@@ -131,10 +132,20 @@ export class Server {
 
   async #configure(): Promise<Configuration> {
     const configuration = await loadConfiguration({ ...this.#sources, uses: this.#uses })
-    if (this.#logs) return configuration
-    this.#logs = new Logs(configuration)
-    this.#logs.logger.info(`Starting wsgi-core ${version}`)
+    if (!this.#logs) {
+      this.#logs = new Logs(configuration)
+      this.#logs.logger.info(`Starting wsgi-core ${version}`)
+    }
+    this.#warn(configuration)
     return configuration
+  }
+
+  /** What has no effect is said once, not at each reload. */
+  #warn({ warnings }: Configuration): void {
+    for (const text of warnings) {
+      if (!this.#warned.has(text)) this.log?.warn(text)
+      this.#warned.add(text)
+    }
   }
 
   /** Brings a generation up to where it serves. */

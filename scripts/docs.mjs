@@ -11,11 +11,19 @@ const NOTE =
 
 const INTRODUCTION = `# Configuration
 
-A setting is a key in the config file, and mostly an option and an environment variable too. The stronger source counts:
+A setting is a key in the config file, and mostly an option and an environment variable too. The stronger source counts,
+from weak to strong:
 
-\`\`\`
-default  <  config file  <  values in code  <  environment variable  <  command line
-\`\`\`
+1. the default,
+2. another program's variable: \`PORT\`, \`WEB_CONCURRENCY\` and the others that stand second in the tables below,
+3. the config file,
+4. values in code,
+5. our own variable, \`WSGI_CORE_…\`,
+6. \`GUNICORN_CMD_ARGS\`: a command line in a variable, with a shell's quotes,
+7. the command line.
+
+That is gunicorn's order, with our own variables added. A reload by SIGHUP reads the config file again; variables and
+command line stay as they were at the start.
 
 A list replaces that of a weaker source; in a variable, commas separate it. \`wsgi-core --print-config\` prints the
 result.
@@ -28,7 +36,7 @@ a function that returns them; on Node 20, TypeScript needs the package \`tsx\`. 
 ${examples()}
 
 A dot in a key below is a section in the file. An option without a value has an opposite: \`--preload\`, \`--no-preload\`.
-A variable that stands second is another program's, and counts where ours is not set. A server made by
+A server made by
 \`createServer\` reads neither variables nor arguments, and a config file only where its option \`config\` names one.`
 
 const COMMAND = `## The command itself

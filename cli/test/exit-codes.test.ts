@@ -8,6 +8,8 @@ const test = suite('exit codes')
 test('an address that cannot be used exits with 1, as in gunicorn', () => {
   const text = "argument --bind: address 'x:99999' is not valid"
   assert.is(exitCodeOf(new errors.BadConfig(text)), EXIT.failure)
+  const preset = "argument --bind of GUNICORN_CMD_ARGS: address 'x:99999' is not valid"
+  assert.is(exitCodeOf(new errors.BadConfig(preset)), EXIT.failure)
   assert.is(exitCodeOf(new errors.AddressInUse('http://127.0.0.1:80')), EXIT.failure)
 })
 

@@ -15,9 +15,13 @@ export interface Arguments {
   readonly values: ReadonlyMap<string, unknown>
   /** What is wrong with them, one sentence each. */
   readonly faults: readonly string[]
+  /** What has no effect, one sentence each. */
+  readonly warnings?: readonly string[]
+  /** What follows an option's name in a fault, for values that do not come from the command line itself. */
+  readonly places?: ReadonlyMap<string, string>
 }
 
-/** Where a configuration comes from, from weak to strong: file, code, environment, arguments. */
+/** Where a configuration comes from, from weak to strong: others' variables, file, code, our variables, arguments. */
 export interface Sources {
   readonly cwd: string
   readonly env: Readonly<Record<string, string | undefined>>
@@ -46,12 +50,14 @@ export interface Configuration {
   /** In the order in which they are applied. */
   readonly plugins: readonly { readonly plugin: Plugin; readonly options: unknown }[]
   readonly table: readonly OptionSpec[]
+  /** What was given and has no effect, one sentence each. */
+  readonly warnings: readonly string[]
   /** All of it as JSON, which is a config file too; secrets that are set are masked. */
   print(): string
 }
 
 type Values = Record<string, unknown>
-const NO_ARGUMENTS = () => ({ values: new Map<string, unknown>(), faults: [] })
+const NO_ARGUMENTS = (): Arguments => ({ values: new Map<string, unknown>(), faults: [] })
 
 /**
  * Reads all sources, loads the plugins they name, and checks everything against the one schema that results.
@@ -72,15 +78,16 @@ export async function loadConfiguration(sources: Sources): Promise<Configuration
     values = mergeValues(values, { [plugin.name]: options })
   }
   const config = convict(convictSchema(table) as never, {
-    env: variables(table, sources.env),
+    env: sources.env,
     args: [],
   }) as unknown as Config
   const faults = [...args.faults, ...unknownKeys(values, table, sections)]
-  overlay(config, values, args.values, table)
-  faults.push(...invalidValues(config, table, args.values, sources))
+  const standIns = findStandIns(table, sources.env, values)
+  overlay(config, values, standIns, args.values, table)
+  faults.push(...invalidValues(config, (spec) => place(spec, args, standIns, sources.env), table))
   if (faults.length > 0) throw new BadConfig(faults.join('\n'))
   if (sources.target?.required && uses.length === 0) throw new NothingToServe()
-  return finish(config, uses, table, sources.cwd)
+  return { ...finish(config, uses, table, sources.cwd), warnings: args.warnings ?? [] }
 }
 
 async function fileValues(
@@ -152,17 +159,26 @@ function convictSchema(table: readonly OptionSpec[]): Values {
   return schema
 }
 
-/** The environment with stand-ins (`PORT`, `WEB_CONCURRENCY`) written under our own names. */
-function variables(table: readonly OptionSpec[], env: Sources['env']): NodeJS.ProcessEnv {
-  const result: NodeJS.ProcessEnv = { ...env }
-  for (const { definition } of table) {
-    const own = variableOf(definition)
-    if (own === undefined || env[own] !== undefined) continue
-    for (const [alias, translate] of Object.entries(definition.envAliases ?? {})) {
-      if (env[alias]) result[own] = translate(env[alias])
+/** Another program's variable that stands in for an option, and its value written as ours. */
+interface StandIn {
+  readonly name: string
+  readonly value: string
+}
+
+/** Other programs' variables (`PORT`, `WEB_CONCURRENCY`) count for options that no file and no code sets. */
+function findStandIns(
+  table: readonly OptionSpec[],
+  env: Sources['env'],
+  values: Values,
+): Map<string, StandIn> {
+  const found = new Map<string, StandIn>()
+  for (const { path, definition } of table) {
+    if (valueAt(values, path) !== undefined) continue
+    for (const [name, translate] of Object.entries(definition.envAliases ?? {})) {
+      if (env[name]) found.set(path, { name, value: translate(env[name]) })
     }
   }
-  return result
+  return found
 }
 
 /** The part of convict that is used, without its deep types: our schema is only known at run time. */
@@ -178,13 +194,14 @@ interface Config {
 function overlay(
   config: Config,
   values: Values,
+  standIns: ReadonlyMap<string, StandIn>,
   args: ReadonlyMap<string, unknown>,
   table: readonly OptionSpec[],
 ): void {
   const known: Values = {}
   for (const { path } of table) {
     const [head, key] = path.split('.') as [string, string?]
-    const value = key === undefined ? values[head] : (values[head] as Values | undefined)?.[key]
+    const value = standIns.get(path)?.value ?? valueAt(values, path)
     if (value === undefined) continue
     if (key === undefined) known[head] = value
     else known[head] = { ...(known[head] as Values | undefined), [key]: value }
@@ -195,12 +212,16 @@ function overlay(
   }
 }
 
+function valueAt(values: Values, path: string): unknown {
+  const [head, key] = path.split('.') as [string, string?]
+  return key === undefined ? values[head] : (values[head] as Values | undefined)?.[key]
+}
+
 /** Convict lists all invalid values, one a line; each gets the place where the value came from. */
 function invalidValues(
   config: Config,
+  placeOf: (spec: OptionSpec) => string,
   table: readonly OptionSpec[],
-  args: ReadonlyMap<string, unknown>,
-  { env }: Sources,
 ): string[] {
   try {
     config.validate({ allowed: 'strict' })
@@ -211,19 +232,22 @@ function invalidValues(
       .map((line) => {
         const path = line.slice(0, line.indexOf(':'))
         const spec = table.find((each) => each.path === path)
-        return spec ? `${place(spec, args, env)}${line.slice(path.length)}` : line
+        return spec ? `${placeOf(spec)}${line.slice(path.length)}` : line
       })
   }
 }
 
 function place(
   { path, definition }: OptionSpec,
-  args: ReadonlyMap<string, unknown>,
+  { values, places }: Arguments,
+  standIns: ReadonlyMap<string, StandIn>,
   env: Sources['env'],
 ): string {
-  if (args.has(path) && definition.arg) return `argument --${definition.arg}`
-  const names = [variableOf(definition), ...Object.keys(definition.envAliases ?? {})]
-  const variable = names.find((name) => name !== undefined && env[name] !== undefined)
+  if (values.has(path) && definition.arg) {
+    return `argument --${definition.arg}${places?.get(path) ?? ''}`
+  }
+  const own = variableOf(definition)
+  const variable = own && env[own] !== undefined ? own : standIns.get(path)?.name
   return variable ? `variable ${variable}` : `setting '${path}'`
 }
 
@@ -232,7 +256,7 @@ function finish(
   uses: readonly PluginUse[],
   table: readonly OptionSpec[],
   cwd: string,
-): Configuration {
+): Omit<Configuration, 'warnings'> {
   const values = config.getProperties()
   const core = values as unknown as CoreOptions
   return {

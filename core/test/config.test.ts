@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseArguments } from '../../cli/args.ts'
+import { commandLine } from '../../cli/command-line.ts'
 import { definePlugin, loadConfiguration, type Plugin, type Sources } from '../index.ts'
 
 interface Context {
@@ -78,6 +79,35 @@ precedence('goes default, file, code, environment, arguments', async ({ load }) 
   assert.equal(both(await load({ values })), [3, 3])
   assert.equal(both(await load({ values, env })), [4, 4])
   assert.equal(both(await load({ values, env, argv })), [5, 5])
+})
+
+precedence('goes variable of others, file, own variable, GUNICORN_CMD_ARGS', async ({ load }) => {
+  const count = async (
+    env: Record<string, string>,
+    json: object = {},
+    words: readonly string[] = [],
+  ) => {
+    const parse = commandLine([...words, 'hello:app'], env)
+    const sources = { env, json, parseArguments: parse, target: { plugin: 'wsgi', option: 'app' } }
+    return optionsOf(await load(sources), 'workers').count
+  }
+  const file = { workers: { count: 3 } }
+  const others = { WEB_CONCURRENCY: '2' }
+  const own = { ...others, WSGI_CORE_WORKERS: '4' }
+  const preset = { ...own, GUNICORN_CMD_ARGS: '-w 5' }
+  assert.is(await count({}), 1)
+  assert.is(await count(others), 2)
+  assert.is(await count(others, file), 3)
+  assert.is(await count(own, file), 4)
+  assert.is(await count(preset, file), 5)
+  assert.is(await count(preset, file, ['-w', '6']), 6)
+})
+
+precedence("of code over others' variables", async ({ load }) => {
+  const env = { PORT: '9000' }
+  assert.equal((await load({ env })).core.bind, ['0.0.0.0:9000'])
+  assert.equal((await load({ env, values: { bind: [':1'] } })).core.bind, [':1'])
+  assert.equal((await load({ env, json: { bind: ':2' } })).core.bind, [':2'])
 })
 
 precedence('is by option, also within a section', async ({ load }) => {
@@ -226,6 +256,16 @@ wrong('lists all faults at once, each with its place', async ({ faults }) => {
     )
   }
   assert.is(found.length, places.length, found.join('\n'))
+})
+
+wrong('names the source whose value counts', async ({ faults }) => {
+  const env = { PORT: '70000', GUNICORN_CMD_ARGS: '--keep-alive long -b nowhere:http' }
+  const inFile = await faults({ env, json: { bind: 'nowhere:http' } })
+  assert.match(inFile[0] ?? '', /^setting 'bind': address 'nowhere:http'/)
+  const parse = commandLine([], env)
+  const [bind, keepAlive] = await faults({ env, parseArguments: parse })
+  assert.match(bind ?? '', /^argument --bind of GUNICORN_CMD_ARGS: address 'nowhere:http'/)
+  assert.match(keepAlive ?? '', /^argument --keep-alive of GUNICORN_CMD_ARGS: must be/)
 })
 
 const UNKNOWN: [unknown, string][] = [
