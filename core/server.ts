@@ -10,6 +10,9 @@ import type { Plugin, PluginUse } from './plugins.ts'
 import { Refusals } from './refusals.ts'
 import { version } from './version.ts'
 
+/** A reload waits where as many generations before it still drain: each has workers of its own. */
+const MOST_RETIRING = 4
+
 type State = 'new' | 'starting' | 'serving' | 'stopping' | 'stopped'
 
 /** Options of createServer: the core's own, a section for each plugin by name, and where else to look. */
@@ -41,6 +44,8 @@ export class Server {
   #logs: Logs | undefined
   #starting: Promise<unknown> = Promise.resolve()
   #reloading: Promise<void> = Promise.resolve()
+  /** Generations that were replaced and still answer what they had taken. */
+  readonly #retiring = new Set<Promise<void>>()
   #closing: Promise<void> | undefined
   #quick = false
   #hurry!: () => void
@@ -103,8 +108,9 @@ export class Server {
   }
 
   /**
-   * Reads the configuration again and builds a new generation beside the one that serves; swaps when it is ready;
-   * drains the old one. Where the new one fails the old one goes on, and the promise rejects. Calls queue up.
+   * Reads the configuration again and builds a new generation beside the one that serves; swaps when it is ready, and
+   * the promise resolves; the old one drains. Where the new one fails the old one goes on, and the promise rejects.
+   * Calls queue up.
    */
   reload(): Promise<void> {
     const next = this.#reloading.catch(() => {}).then(() => this.#reload())
@@ -216,12 +222,22 @@ export class Server {
   async #reload(): Promise<void> {
     if (this.#state !== 'serving') throw new BadState('reload', this.#state)
     const old = this.#current as Generation
+    while (this.#retiring.size >= MOST_RETIRING) await Promise.race(this.#retiring)
     try {
       await this.#start()
     } finally {
-      const grace = old.configuration.core.gracefulTimeout
-      if (this.#current !== old) this.#report(await old.retire(this.#patience(grace)))
+      if (this.#current !== old) this.#retire(old)
     }
+  }
+
+  /** Nobody waits for it but `close`. */
+  #retire(generation: Generation): void {
+    const grace = generation.configuration.core.gracefulTimeout
+    const retired = generation.retire(this.#patience(grace)).then((errors) => {
+      this.#retiring.delete(retired)
+      this.#report(errors)
+    })
+    this.#retiring.add(retired)
   }
 
   async #close(): Promise<void> {
@@ -234,7 +250,8 @@ export class Server {
     const closed = this.#listeners.close()
     this.#listeners.closeIdleConnections()
     this.#report((await this.#current?.retire(patience)) ?? [])
-    await this.#reloading.catch(() => {}) // an older generation may still be draining
+    await this.#reloading.catch(() => {})
+    await Promise.all(this.#retiring)
     this.#listeners.closeAllConnections()
     await closed
     await this.#hearLast()

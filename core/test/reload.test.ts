@@ -38,13 +38,33 @@ reloading('lets the old generation finish what it has begun', async (context) =>
   const connection = await connect()
   connection.send(GET('/slow'))
   await arrived
-  const reloaded = server.reload()
-  while ((await request('/')).body !== '2');
+  await server.reload()
+  assert.is((await request('/')).body, '2')
   release()
   await connection.receive(answerOf('slow 1'))
-  await reloaded
   connection.send(GET())
   await connection.receive(answerOf('2'))
+})
+
+reloading('waits while four generations still drain', async (context) => {
+  const { apply, release } = slow()
+  const { server, connect, request } = await start(context, apply)
+  const drain = async (generation: number) => {
+    const connection = await connect()
+    connection.send(GET('/') + GET('/slow'))
+    await connection.receive(answerOf(String(generation)))
+    await server.reload()
+    return connection
+  }
+  const connections = []
+  for (let count = 1; count <= 4; count++) connections.push(await drain(count))
+  const fifth = server.reload()
+  await new Promise((resolve) => setTimeout(resolve, 100)) // as long as a reload here takes at least
+  assert.is((await request('/')).body, '5')
+  release()
+  await fifth
+  assert.is((await request('/')).body, '6')
+  for (const connection of connections) await connection.receive(answerOf('slow'))
 })
 
 reloading('reads the config file again', async (context) => {
