@@ -1,10 +1,12 @@
 import { createServer, type Server } from 'node:net'
+import type { Logger } from 'pino'
 import { Answers } from './answers.ts'
+import type { Front } from './front.ts'
 import type { Failure, Job } from './job.ts'
 import { WorkerLink } from './link.ts'
 import { MAX_DEPTH, Queue } from './queue.ts'
 import type { RuntimeDirectory } from './runtime-directory.ts'
-import { Scoreboard } from './scoreboard.ts'
+import { type Executing, Scoreboard } from './scoreboard.ts'
 import { KIND } from './slot.ts'
 
 const FRONT = 0
@@ -12,21 +14,22 @@ const FRONT = 0
 const BATCH = 16
 /** How long a slot may be taken and not yet on the scoreboard before it counts as lost, in milliseconds. */
 const LOST_AFTER = 250
+/** How often what need not be noticed at once is looked at, in milliseconds. */
+const TICK = 250
 
 export interface DispatcherOptions {
   /** The most requests that may wait for a worker. */
   readonly limit: number
-  /** Told of each request that is refused because as many wait. */
-  readonly overloaded: () => void
   /** Scoreboard entries, one for each worker thread there can be. */
   readonly entries: number
+  readonly log: Pick<Logger, 'warn'>
 }
 
 /**
  * The way of requests to workers and of answers back. Only what workers will take soon stands in the pipe; the rest
  * waits here, where it can be dropped when its client leaves, counted and refused.
  */
-export class Dispatcher {
+export class Dispatcher implements Front {
   readonly #directory: RuntimeDirectory
   readonly #queue: Queue
   #answers: Answers | undefined
@@ -34,7 +37,10 @@ export class Dispatcher {
   readonly #server: Server
   readonly #links = new Set<WorkerLink>()
   readonly #limit: number
-  readonly #overloaded: () => void
+  readonly #log: Pick<Logger, 'warn'>
+  /** Since the queue was found full. */
+  #refused = 0
+  #timer: NodeJS.Timeout | undefined
   #waiting: (Job | undefined)[] = []
   #next = 0
   #readers = 0
@@ -46,13 +52,13 @@ export class Dispatcher {
   #lastMark = 0
   #closed = false
 
-  constructor(directory: RuntimeDirectory, { limit, overloaded, entries }: DispatcherOptions) {
+  constructor(directory: RuntimeDirectory, { limit, entries, log }: DispatcherOptions) {
     this.#limit = limit
-    this.#overloaded = overloaded
+    this.#log = log
     this.#depth = Math.min(BATCH, limit)
     this.#directory = directory
     this.#queue = new Queue(directory.path, FRONT)
-    this.#scoreboard = new Scoreboard(directory.file('scoreboard'), entries, FRONT)
+    this.#scoreboard = new Scoreboard(directory.file('scoreboard'), entries)
     const jobs = {
       find: (id: number) => this.#queue.find(id),
       settle: (id: number) => this.#settle(id),
@@ -73,6 +79,7 @@ export class Dispatcher {
       settle: (id) => this.#settle(id),
       marked: (id) => this.#marked(id),
     })
+    this.#timer = setInterval(() => this.#tick(), TICK)
     this.#fill()
   }
 
@@ -116,23 +123,23 @@ export class Dispatcher {
       return
     }
     const found = this.#executing().find(({ id }) => id === job.id)
-    if (found) this.#scoreboard.markGone(found.entry, job.id)
+    if (found) this.#scoreboard.markGone(found)
     else this.#left.add(job.id) // it stands in the pipe
   }
 
   /** Tells the workers that have begun, in the meantime, what nobody waits for. */
   tellLeft(): void {
     if (this.#left.size === 0) return
-    for (const { entry, id } of this.#executing()) {
-      if (this.#left.delete(id)) this.#scoreboard.markGone(entry, id)
+    for (const request of this.#executing()) {
+      if (this.#left.delete(request.id)) this.#scoreboard.markGone(request)
     }
   }
 
-  /** Takes the job that a scoreboard entry names off the books and fails it. @returns whether there was one. */
-  fail(id: number, failure: Failure): boolean {
+  /** Takes the job that a scoreboard entry names off the books and fails it. */
+  fail(id: number, failure: Failure, told?: (waited: boolean) => void): void {
     const job = this.#settle(id)
     job?.fail(failure)
-    return job !== undefined
+    told?.(job !== undefined)
   }
 
   /** After a worker's death: what it took from the pipe and had not begun would be waited for in vain. */
@@ -155,6 +162,7 @@ export class Dispatcher {
   /** Fails everything that waits or is under way, and closes all ends. */
   close(): void {
     this.#closed = true
+    clearInterval(this.#timer)
     for (const job of this.#waiting.splice(0).slice(this.#next)) job?.fail('stopping')
     this.#next = 0
     for (const id of [...this.#queue.underWay()]) this.fail(id, 'stopping')
@@ -171,16 +179,27 @@ export class Dispatcher {
   }
 
   #refuse(job: Job): void {
-    this.#overloaded()
+    const limit = this.#limit
+    if (this.#refused++ === 0) {
+      this.#log.warn({ limit }, 'the queue is full; more is refused with 503')
+    }
     job.fail('overloaded')
+  }
+
+  #tick(): void {
+    this.tellLeft()
+    if (this.#refused === 0 || this.isFull) return
+    this.#log.warn({ refused: this.#refused }, 'the queue has room again')
+    this.#refused = 0
   }
 
   get #hasRoom(): boolean {
     return this.#queue.depth < this.#depth && this.#answers !== undefined
   }
 
-  #executing() {
-    return this.#scoreboard.executing(Number.MAX_SAFE_INTEGER)
+  #executing(): Executing[] {
+    const all = this.#scoreboard.executing(Number.MAX_SAFE_INTEGER)
+    return all.filter(({ front }) => front === FRONT)
   }
 
   #settle(id: number): Job | undefined {

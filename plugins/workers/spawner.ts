@@ -46,6 +46,8 @@ export type SpawnerEvent =
       pid?: number
     }
 
+export type EventOf<Name extends SpawnerEvent['event']> = Extract<SpawnerEvent, { event: Name }>
+
 export type SpawnerCommand =
   | { command: 'spawn'; worker: number }
   | { command: 'kill'; pid: number; signal: number }

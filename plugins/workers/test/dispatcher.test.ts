@@ -13,7 +13,7 @@ import { frame, NotingJob, readSlot, type Slot, turns } from './fakes.ts'
 interface Context {
   directory: RuntimeDirectory
   dispatcher: Dispatcher
-  refused: number
+  warnings: string[]
   queue: number
   answers: number
 }
@@ -26,13 +26,12 @@ test.before.each((context) => {
   context.directory = new RuntimeDirectory()
   const { directory } = context
   execFileSync('mkfifo', [directory.file('queue'), directory.file('answers-0')])
-  context.refused = 0
+  context.warnings = []
+  const log = { warn: (_: object, text: string) => context.warnings.push(text) }
   context.dispatcher = new Dispatcher(directory, {
     limit: 3,
     entries: 8,
-    overloaded: () => {
-      context.refused++
-    },
+    log: log as never,
   })
   context.dispatcher.open()
   context.queue = openSync(directory.file('queue'), 'r+')
@@ -127,7 +126,7 @@ test('refuses past the limit; what stands in the pipe without a worker counts', 
     jobs.map(({ events }) => events),
     [[], [], [], [], ['fail overloaded'], ['fail overloaded']],
   )
-  assert.is(context.refused, 2)
+  assert.equal(context.warnings, ['the queue is full; more is refused with 503'])
 })
 
 test('tells a worker that begins a request whose client has left', async (context) => {
@@ -148,14 +147,14 @@ test('tells a worker that begins a request whose client has left', async (contex
 
 test('fails all that waits and is under way when it closes, and what comes later', (context) => {
   const directory = new RuntimeDirectory()
-  const dispatcher = new Dispatcher(directory, { limit: 9, entries: 8, overloaded: () => {} })
+  const dispatcher = new Dispatcher(directory, { limit: 9, entries: 8, log: console })
   const [waiting, late] = [new NotingJob(), new NotingJob()]
   dispatcher.dispatch(waiting) // no pipe yet: it waits
   dispatcher.close()
   dispatcher.dispatch(late)
   directory.remove()
   assert.equal([waiting.events, late.events], [['fail stopping'], ['fail stopping']])
-  assert.is(context.refused, 0)
+  assert.equal(context.warnings, [])
 })
 
 test.run()

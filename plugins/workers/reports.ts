@@ -1,0 +1,39 @@
+import type { Logger } from 'pino'
+import { signalName } from './signals.ts'
+import type { EventOf } from './spawner.ts'
+
+const SIGKILL = 9
+
+/** How a process ended, in words. */
+export function describeEnd(code: number | null, signal: number | null): string {
+  if (signal !== null) return signalName(signal)
+  return code === null ? 'an unknown cause: its spawner died before it' : `code ${code}`
+}
+
+/** The line on a worker's end. `expected`: it was leaving; `stopping`: so is its pool. */
+export function logExit(
+  log: Logger,
+  { pid, code, signal, traceback }: EventOf<'exited'>,
+  { expected, stopping }: { expected: boolean; stopping: boolean },
+): void {
+  const asked = stopping && signal !== SIGKILL
+  const clean = code === 0 || (code === null && signal === null)
+  if ((expected && clean) || asked) return log.info(`Worker exiting (pid: ${pid})`)
+  const cause = describeEnd(code, signal)
+  const hint = signal === SIGKILL ? ' Perhaps out of memory?' : ''
+  const details = {
+    ...(traceback && { traceback }),
+    ...(signal === null ? { code } : { signal: cause }),
+  }
+  log.error(details, `Worker (pid:${pid}) ended by ${cause}.${hint}`)
+}
+
+/** A line that the spawner or a worker has for the error log. */
+export function passOn(
+  log: Logger,
+  { level, message, event: _, pid, ...rest }: EventOf<'log'>,
+): void {
+  const levels: Record<string, 'debug' | 'info' | 'warn' | 'error'> = { warning: 'warn' }
+  const method = levels[level] ?? (level as 'debug' | 'info' | 'error')
+  log[method in log ? method : 'error']({ ...rest, worker: pid }, message)
+}
