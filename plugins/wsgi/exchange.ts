@@ -363,7 +363,10 @@ export class Exchange implements Job {
     this.#spill?.close()
     const response = this.#response
     // after this turn: until then it is corked, where all came at once
-    setImmediate(() => (response.socket ? response.socket.destroySoon() : response.destroy()))
+    setImmediate(() => {
+      if (response.socket?.writable) response.socket.write('', () => response.destroy())
+      else response.destroy()
+    })
   }
 
   #failed(status: number, error: Error): void {

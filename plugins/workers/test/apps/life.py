@@ -128,6 +128,41 @@ def big(environ, start_response, size):
     return answer(start_response, "x" * int(size))
 
 
+def close_descriptors(environ, start_response, _):
+    note(f"closerange {os.getpid()}")
+    os.closerange(3, 100)
+    return answer(start_response, "closed")
+
+
+def die(how):
+    """Ends this process, this thread or this answer, in the way that is named."""
+    if how == "exit":
+        os._exit(3)
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "sysexit":
+        raise SystemExit(3)
+    if how == "thread":
+        ctypes.PyDLL(None).pthread_exit(None)
+    raise RuntimeError(how)
+
+
+def part(environ, start_response, how):
+    """The first part of an answer; the rest never comes. `length/HOW`: it was announced."""
+    kind, _, how = how.rpartition("/")
+    headers = [("Content-Type", "text/plain")]
+    if kind == "length":
+        headers.append(("Content-Length", "1000"))
+    start_response("200 OK", headers)
+
+    def chunks():
+        yield b"the first part\n"
+        wait_for("more")
+        die(how)
+
+    return chunks()
+
+
 ACTIONS = {
     "pid": pid,
     "show": show,
@@ -141,4 +176,6 @@ ACTIONS = {
     "stream": stream,
     "close": hang_in_close,
     "big": big,
+    "closerange": close_descriptors,
+    "part": part,
 }

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 
 from .protocol import CONTROL, EVENT_LIMIT
 
@@ -25,6 +26,13 @@ def log(level: str, message: str, error: BaseException | None = None, request: i
     if request is not None:
         fields["request"] = request
     emit("log", **fields)
+
+
+def is_front_gone(patience: int) -> bool:
+    """Whether the front has closed its end of the control socket; waits so many milliseconds for that."""
+    poll = select.poll()
+    poll.register(CONTROL, 0)  # POLLHUP and POLLERR come unasked
+    return bool(poll.poll(patience))
 
 
 def encode_event(event: dict[str, object]) -> bytes:

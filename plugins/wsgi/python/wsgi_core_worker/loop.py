@@ -1,16 +1,20 @@
 """The request loop of one worker thread: slots in, answers out."""
 from __future__ import annotations
 
+import errno
 import io
 import os
 import time
 
-from .control import log
+from .control import is_front_gone, log
 from .link import Link
 from .protocol import FRAME, MARK, MARK_SLOT, SLOT, SLOT_HEAD, SLOT_SIZE, STOP, FrontGone, ProtocolError
 from .request_body import open_input, read_block
 from .response import Answer
 from .scoreboard import BEGAN, CURRENT, IN_USE, SERVED
+
+# Milliseconds between two looks for a front that is not ready yet.
+FRONT_POLL = 20
 
 
 class Lane:
@@ -41,11 +45,25 @@ class SharedFiles:
     """The descriptors that all threads of a worker share."""
 
     def __init__(self, directory: str, fronts: list[int]) -> None:
-        self.queue = os.open(os.path.join(directory, "queue"), os.O_RDONLY)
+        self.answers = {front: open_answers(os.path.join(directory, f"answers-{front}")) for front in fronts}
+        self.queue = os.open(os.path.join(directory, "queue"), os.O_RDONLY | os.O_NONBLOCK)
+        os.set_blocking(self.queue, True)
         self.bodies = os.open(os.path.join(directory, "bodies"), os.O_RDONLY)
-        self.answers = {
-            front: os.open(os.path.join(directory, f"answers-{front}"), os.O_WRONLY) for front in fronts
-        }
+
+
+def open_answers(path: str) -> int:
+    """The writing end, once the front reads. A blocking open would wait for ever for a front that has died."""
+    while True:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+        else:
+            os.set_blocking(descriptor, True)
+            return descriptor
+        if is_front_gone(FRONT_POLL):
+            raise FrontGone(errno.EPIPE, "the front is gone")
 
 
 def serve(lane: Lane, life, app, base: dict) -> None:

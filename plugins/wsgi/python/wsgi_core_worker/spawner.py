@@ -211,11 +211,15 @@ class Spawner:
         if pid > 0:
             self.children[pid] = worker
             emit("spawned", worker=worker, pid=pid)
+            os.write(gate_out, b"1")
         os.close(gate_in)
         os.close(gate_out)
 
     def become_worker(self, worker: int, gate: int) -> None:
-        """The child's way; `gate` opens when `spawned` is told, so that no event of the child precedes it."""
+        """The child's way; `gate` opens when `spawned` is told, so that no event of the child precedes it.
+
+        It ends unopened where the spawner died before: then nobody knows of this process, and another takes its place.
+        """
         try:
             signal.set_wakeup_fd(-1)
             for number in SIGNALS:
@@ -224,7 +228,8 @@ class Spawner:
             os.close(self.wake_out)
             self.children.clear()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            os.read(gate, 1)
+            if not os.read(gate, 1):
+                os._exit(1)
             os.close(gate)
             run_worker(self.config, worker, self.app)
         except BaseException as error:

@@ -1,6 +1,7 @@
 """A worker's life: boot, signals, serving, leaving."""
 from __future__ import annotations
 
+import errno
 import faulthandler
 import fcntl
 import gc
@@ -153,11 +154,25 @@ def serve_all(lanes: list[Lane], life: Life, app, base: dict) -> None:
 def serve_lane(lane: Lane, life: Life, app, base: dict) -> None:
     try:
         serve(lane, life, app, base)
-    except FrontGone:
+    except FrontGone as error:
+        if error.errno == errno.EBADF:
+            abandon()
         life.leave("signal")
     except BaseException as error:
+        if isinstance(error, OSError) and error.errno == errno.EBADF:
+            abandon()
         log("error", "worker failed", error)
         flush_streams()
         os._exit(1)
     finally:
         lane.close()
+
+
+def abandon() -> None:
+    """The app has closed descriptors that are not its own: no answer can leave any more, nor any event."""
+    text = f"worker {os.getpid()} ends: its application has closed the worker's own file descriptors\n"
+    try:
+        os.write(2, text.encode())
+    except OSError:
+        pass
+    os._exit(1)

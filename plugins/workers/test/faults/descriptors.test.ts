@@ -1,0 +1,30 @@
+import * as assert from 'uvu/assert'
+import { seeAnother, seePids, siteSuite } from '../harness.ts'
+
+const test = siteSuite("an application that closes its worker's descriptors")
+
+for (const [workers, threads] of [
+  [1, 1],
+  [2, 1],
+  [1, 4],
+] as const) {
+  test(`fails its request and is replaced (${workers} workers, ${threads} threads)`, async ({
+    site,
+  }) => {
+    const server = await site.start(['-w', `${workers}`, '--threads', `${threads}`])
+    await seePids(server, workers)
+    const reply = await server.request('/closerange')
+    assert.is(reply.status, 502)
+    const pid = await site.noted('closerange ')
+    await server.line(
+      new RegExp(
+        `worker ${pid} ends: its application has closed the worker's own file descriptors`,
+      ),
+    )
+    await server.line(new RegExp(`Worker \\(pid:${pid}\\) ended by code 1`))
+    await seeAnother(server, pid)
+    assert.is((await seePids(server, workers)).has(pid), false)
+  })
+}
+
+test.run()
