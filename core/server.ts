@@ -131,7 +131,7 @@ export class Server {
     this.#logs?.reopen()
   }
 
-  /** Writes what the access log still holds, for an exit that cannot wait. */
+  /** Writes what the logs still hold, for an exit that cannot wait. */
   flushLogs(): void {
     this.#logs?.flushSync()
   }

@@ -64,7 +64,10 @@ export async function createTestServer({
   return {
     server,
     url,
-    log: () => readFileSync(logfile, 'utf8'),
+    log() {
+      server.flushLogs()
+      return readFileSync(logfile, 'utf8')
+    },
     request: (path, options) => request(new URL(path, url), options),
     connect: open,
     async raw(bytes) {

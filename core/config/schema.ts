@@ -122,6 +122,12 @@ export const coreSchema = {
     default: 'info',
     arg: 'log-level',
   },
+  logFormat: {
+    doc: "Shape of the error log: gunicorn's lines, coloured on a terminal; JSON; 'auto' is text on a terminal, else JSON.",
+    format: ['text', 'json', 'auto'],
+    default: 'text',
+    arg: 'log-format',
+  },
   errorLogfile: {
     doc: "File of the error log, '-' for standard error.",
     format: 'text',

@@ -1,12 +1,11 @@
 import { type AccessEntry, compileAccessFormat, DEFAULT_ACCESS_FORMAT } from './access-format.ts'
 import { LineSink } from './line-sink.ts'
+import type { LossReports } from './losses.ts'
 
-export interface AccessLogOptions {
+export interface AccessLogOptions extends Partial<LossReports> {
   /** A path, which is appended to, or `-` for stdout. */
   readonly file: string
   readonly format?: string
-  /** Called when lines get lost (full disk, slow or closed pipe), at most once a minute. */
-  readonly onError?: (error: Error) => void
 }
 
 /** Never throws into a request: lines that cannot be written are dropped and reported. */
@@ -20,12 +19,18 @@ export interface AccessLog {
   close(): Promise<void>
 }
 
+/** The longest that a line waits to be written together with others. */
+const DELAY_MS = 1000
+
 export function createAccessLog(options: AccessLogOptions): AccessLog {
   const format = compileAccessFormat(options.format ?? DEFAULT_ACCESS_FORMAT)
-  const sink = new LineSink(
-    options.file,
-    options.onError ?? ((error) => process.emitWarning(error)),
-  )
+  const sink = new LineSink({
+    file: options.file,
+    standard: 1,
+    delay: DELAY_MS,
+    lost: options.lost ?? ((error) => process.emitWarning(error)),
+    recovered: options.recovered ?? (() => {}),
+  })
   return {
     write: (entry) => sink.write(`${format(entry)}\n`),
     reopen: () => sink.reopen(),

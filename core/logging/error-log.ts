@@ -1,53 +1,63 @@
-import { closeSync } from 'node:fs'
 import { type Logger, pino, stdSerializers } from 'pino'
-import { LogLinesLost } from '../errors.ts'
-import { openLogFile, writeWhole } from './log-file.ts'
+import { formatJson } from './json-format.ts'
+import { LineSink } from './line-sink.ts'
+import { type LogLevel, type LogRecord, parseRecord } from './record.ts'
 import { CENSOR, SECRETS } from './redaction.ts'
-import { reasonOf } from './text.ts'
-import { formatLine } from './text-format.ts'
-
-/** gunicorn's words for `--log-level`, the most talkative first. */
-export const LOG_LEVELS = ['debug', 'info', 'warning', 'error', 'critical'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
+import { formatText } from './text-format.ts'
 
 export interface LogOptions {
   readonly level: LogLevel
   /** A path, which is appended to, or `-` for stderr. */
   readonly file: string
+  readonly format?: LogFormat
 }
 
-/** The server's own log. Each line is written before the call returns, so an exit loses none. */
+/** `color`: text with coloured levels. */
+export type LogFormat = 'text' | 'color' | 'json'
+
+/**
+ * The server's own log. No call waits for a disk or a reader; to a pipe or a terminal that has room, the line is
+ * written before the call returns.
+ */
 export interface Log {
   readonly logger: Logger
   /** Opens the file anew after a rotation, or another one. If that throws, lines go on into the old one. */
   reopen(file?: string): void
   /** Also for child loggers that have no level of their own. */
   setLevel(level: LogLevel): void
+  setFormat(format: LogFormat): void
+  /** For an exit that cannot wait. */
+  flushSync(): void
   /** Closes the file; what is logged later goes to stderr. */
   close(): Promise<void>
 }
 
-export function createLog({ level, file }: LogOptions): Log {
-  const sink = new LogSink(file)
+export function createLog({ level, file, format = 'text' }: LogOptions): Log {
+  const output = new Output(file, format)
   const options = {
     level: PINO_LEVELS[level],
     base: null,
     redact: { paths: SECRETS.flatMap((name) => [`["${name}"]`, `*["${name}"]`]), censor: CENSOR },
     serializers: { err: stdSerializers.err, error: stdSerializers.err },
-    hooks: { streamWrite: formatLine },
   }
-  const logger = pino(options, sink)
+  const logger = pino(options, output)
+  output.onRecovered = (lines) => {
+    logger.warn({ lines }, 'the error log is written again; lines are missing')
+  }
   return {
     logger,
-    reopen: (next) => sink.reopen(next),
+    reopen: (next) => output.sink.reopen(next),
     setLevel: (next) => {
       logger.level = PINO_LEVELS[next]
     },
-    close: async () => sink.close(),
+    setFormat: (next) => {
+      output.format = FORMATS[next]
+    },
+    flushSync: () => output.sink.flushSync(),
+    close: () => output.close(),
   }
 }
 
-const STDERR = 2
 const PINO_LEVELS = {
   debug: 'debug',
   info: 'info',
@@ -55,52 +65,45 @@ const PINO_LEVELS = {
   error: 'error',
   critical: 'fatal',
 } as const
-// Not pino's destination (sonic-boom 4.2.1): a reopen that failed makes the next one close the old
-// descriptor twice, and a line after the end throws into whoever logs.
-class LogSink {
-  #file: string
-  #fd: number
-  #failing = false
-  #closed = false
 
-  constructor(file: string) {
-    this.#file = file
-    this.#fd = file === '-' ? STDERR : openLogFile(file)
+const FORMATS: Readonly<Record<LogFormat, (record: LogRecord) => string>> = {
+  text: (record) => formatText(record),
+  color: (record) => formatText(record, true),
+  json: formatJson,
+}
+
+const PLACE = { standard: 2, delay: 0 } as const
+
+/** What pino writes to. */
+class Output {
+  readonly sink: LineSink
+  format: (record: LogRecord) => string
+  onRecovered: (lines: number) => void = () => {}
+  #stderr: LineSink | undefined
+  #isClosed = false
+
+  constructor(file: string, format: LogFormat) {
+    this.format = FORMATS[format]
+    const lost = (error: Error) => this.#rescue(`${error.message}\n`)
+    const recovered = (lines: number) => this.onRecovered(lines)
+    const rescue = (text: string) => this.#rescue(text)
+    this.sink = new LineSink({ file, ...PLACE, lost, recovered, rescue })
   }
 
-  write(text: string): void {
-    try {
-      writeWhole(this.#fd, text)
-      this.#failing = false
-    } catch (cause) {
-      this.#rescue(text, cause)
-    }
+  write(json: string): void {
+    const line = this.format(parseRecord(json))
+    if (this.#isClosed) this.#rescue(line)
+    else this.sink.write(line)
   }
 
-  reopen(file = this.#file): void {
-    if (this.#closed) return
-    const old = this.#fd
-    this.#fd = file === '-' ? STDERR : openLogFile(file)
-    this.#file = file
-    if (old !== STDERR) closeSync(old)
+  close(): Promise<void> {
+    this.#isClosed = true
+    return this.sink.close()
   }
 
-  close(): void {
-    this.#closed = true
-    if (this.#fd === STDERR) return
-    const old = this.#fd
-    this.#fd = STDERR
-    closeSync(old)
-  }
-
-  #rescue(text: string, cause: unknown): void {
-    if (this.#fd === STDERR) return
-    const report = this.#failing ? '' : `${new LogLinesLost(this.#file, reasonOf(cause)).message}\n`
-    this.#failing = true
-    try {
-      writeWhole(STDERR, report + text)
-    } catch {
-      // Neither the file nor stderr takes the line: there is no third place to say so.
-    }
+  /** What the log does not take goes to stderr. There is no third place. */
+  #rescue(text: string): void {
+    this.#stderr ??= new LineSink({ file: '-', ...PLACE, lost() {}, recovered() {} })
+    this.#stderr.write(text)
   }
 }

@@ -1,11 +1,13 @@
 import { closeSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { isatty } from 'node:tty'
 import type { Logger } from 'pino'
 import type { Configuration } from '../config/load.ts'
 import type { AccessEntry } from './access-format.ts'
 import { type AccessLog, createAccessLog } from './access-log.ts'
-import { createLog, type Log } from './error-log.ts'
+import { createLog, type Log, type LogFormat } from './error-log.ts'
 import { openLogFile } from './log-file.ts'
+import { wantsColor } from './terminal.ts'
 
 /** What a new configuration makes of the logs: nothing before `commit`. */
 export interface LogChange {
@@ -22,7 +24,7 @@ export class Logs {
   /** Opens the error log; the access log comes with the first `prepare`. @throws WSGI_CORE_CANNOT_OPEN_LOG */
   constructor(configuration: Configuration) {
     this.#settings = { ...settingsOf(configuration), accessFile: null }
-    this.#log = createLog({ level: this.#settings.level, file: this.#settings.file })
+    this.#log = createLog(this.#settings)
   }
 
   get logger(): Logger {
@@ -49,6 +51,7 @@ export class Logs {
         const old = this.#accessLog
         this.#settings = next
         this.#log.setLevel(next.level)
+        this.#log.setFormat(next.format)
         if (isNew) this.#accessLog = opened
         this.reopen()
         if (isNew) await old?.close()
@@ -73,6 +76,7 @@ export class Logs {
 
   flushSync(): void {
     this.#accessLog?.flushSync()
+    this.#log.flushSync()
   }
 
   async close(): Promise<void> {
@@ -85,7 +89,10 @@ export class Logs {
     return createAccessLog({
       file: accessFile,
       format: accessFormat,
-      onError: (err) => this.logger.error({ err }, 'the access log cannot be written'),
+      lost: (err) => this.logger.error({ err }, 'the access log cannot be written'),
+      recovered: (lines) => {
+        this.logger.warn({ lines }, 'the access log is written again; lines are missing')
+      },
     })
   }
 }
@@ -101,7 +108,15 @@ function settingsOf({ core, cwd }: Configuration) {
   return {
     level: core.logLevel,
     file: path(core.errorLogfile),
+    format: formatOf(core.logFormat, core.errorLogfile === '-'),
     accessFile: core.accessLogfile === null ? null : path(core.accessLogfile),
     accessFormat: core.accessLogformat,
   }
+}
+
+const STDERR = 2
+
+function formatOf(wanted: 'text' | 'json' | 'auto', isStandard: boolean): LogFormat {
+  if (wanted === 'json' || (wanted === 'auto' && !(isStandard && isatty(STDERR)))) return 'json'
+  return isStandard && wantsColor(STDERR) ? 'color' : 'text'
 }

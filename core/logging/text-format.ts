@@ -1,43 +1,32 @@
-import { CENSOR, SECRET_NAMES } from './redaction.ts'
-import { escapeControls, formatStamp, reasonOf } from './text.ts'
+import type { LogLevel, LogRecord } from './record.ts'
+import { escapeControls, formatStamp } from './text.ts'
 
-const LEVEL_NAMES = new Map([
-  [10, 'DEBUG'],
-  [20, 'DEBUG'],
-  [30, 'INFO'],
-  [40, 'WARNING'],
-  [50, 'ERROR'],
-  [60, 'CRITICAL'],
-])
+/** gunicorn's line, `[date +0000] [pid] [LEVEL] text`; what takes several lines stands below it, indented. */
+export function formatText(record: LogRecord, colored = false): string {
+  const level = `[${record.level.toUpperCase()}]`
+  const shown = colored ? `${COLORS[record.level]}${level}\x1b[0m` : level
+  return `[${formatStamp(record.time)}] [${process.pid}] ${shown} ${formatMessage(record)}`
+}
 
-// pino's JSON becomes gunicorn's line here, after serializers and child bindings have had their
-// say.
-export function formatLine(json: string): string {
-  const [, level, time] = /^\{"level":(\d+),"time":(\d+)/.exec(json) ?? []
-  const entry = parseEntry(json)
-  const name = LEVEL_NAMES.get(Number(level)) ?? 'INFO'
-  const stamp = formatStamp(time === undefined ? Date.now() : Number(time))
-  let line = `[${stamp}] [${process.pid}] [${name}] ${escapeControls(String(entry.msg ?? ''))}`
+/** The same without date, process and level, which syslog has in its own head. */
+export function formatMessage({ message, fields }: LogRecord): string {
+  let line = escapeControls(message)
   let below = ''
-  for (const [key, value] of Object.entries(entry)) {
-    if (key === 'msg' || (key === 'level' && String(value) === level)) continue
-    if (key === 'time' && String(value) === time) continue
+  for (const [key, value] of fields) {
     if (key === 'traceback' && typeof value === 'string') below += indent(value)
     else if (hasStack(value)) below += formatError(value)
-    else line += ` ${formatText(key === 'pid' ? 'worker' : key)}=${formatValue(value)}`
+    else line += ` ${formatValue(key)}=${formatValue(value)}`
   }
   return `${line}\n${below}`
 }
 
-function parseEntry(json: string): Record<string, unknown> {
-  try {
-    return JSON.parse(json, (name, value) =>
-      SECRET_NAMES.has(name.toLowerCase()) ? CENSOR : value,
-    )
-  } catch (error) {
-    // Logging must not throw: show what a foreign serializer made.
-    return { msg: 'unreadable log entry', reason: reasonOf(error), entry: json.trimEnd() }
-  }
+/** Dim, green, yellow, red, and white on red. */
+const COLORS: Readonly<Record<LogLevel, string>> = {
+  debug: '\x1b[2m',
+  info: '\x1b[32m',
+  warning: '\x1b[33m',
+  error: '\x1b[31m',
+  critical: '\x1b[97;41m',
 }
 
 interface ErrorRecord {
@@ -64,11 +53,11 @@ const indent = (text: string): string =>
     .join('')}`
 
 function formatValue(value: unknown): string {
-  if (typeof value === 'string') return formatText(value)
+  if (typeof value === 'string') return quote(value)
   return escapeControls(JSON.stringify(value))
 }
 
-function formatText(text: string): string {
+function quote(text: string): string {
   if (/^[^\s"'=\\{}[\]]+$/.test(text) && escapeControls(text) === text) return text
   return `"${escapeControls(text.replace(/["\\]/g, '\\$&'))}"`
 }

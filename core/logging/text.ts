@@ -22,6 +22,13 @@ export const escapeControls = (text: string): string =>
     return SHORT.get(character) ?? (hex.length > 2 ? `\\u${hex}` : `\\x${hex.padStart(2, '0')}`)
   })
 
+/** JSON allows them bare in strings, a terminal obeys some of them. */
+export const escapeJson = (json: string): string =>
+  json.replace(
+    CONTROLS,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+
 let stampSecond = Number.NaN
 let stampText = ''
 

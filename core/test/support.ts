@@ -56,7 +56,11 @@ export async function startFromFile({ folder, undo }: Context, apply: Apply, con
   const server = createServer({ config: path }).use(plugin(apply))
   undo.push(() => server.close({ quick: true }))
   await server.listen()
-  return { server, configure, log: () => readFileSync(log, 'utf8') }
+  const read = () => {
+    server.flushLogs()
+    return readFileSync(log, 'utf8')
+  }
+  return { server, configure, log: read }
 }
 
 export const fails = async (promise: Promise<unknown>): Promise<Coded> =>

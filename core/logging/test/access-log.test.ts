@@ -277,13 +277,13 @@ files('is appended to, readable by its group and nobody else', async ({ file }) 
   assert.is(statSync(file).mode & 0o777 & ~0o640, 0)
 })
 
-files('holds lines back until there are 4096 bytes', async ({ file }) => {
-  const log = createAccessLog({ file, format: 'x'.repeat(1023) })
+files('holds lines back until there are 64 KiB', async ({ file }) => {
+  const log = createAccessLog({ file, format: 'x'.repeat(16_383) })
   for (let count = 0; count < 3; count++) log.write(entry())
   await new Promise((resolve) => setTimeout(resolve, 50))
   assert.is(size(file), 0)
   log.write(entry())
-  await until(() => size(file) === 4096)
+  await until(() => size(file) === 65_536)
   await log.close()
 })
 
@@ -308,7 +308,7 @@ files('gets what is pending at once by flushSync', async ({ file }) => {
 })
 
 files('is opened anew after a rotation, also while it is written', async ({ file }) => {
-  const log = createAccessLog({ file, format: '%(s)s'.padEnd(6000, '.') })
+  const log = createAccessLog({ file, format: '%(s)s'.padEnd(70_000, '.') })
   log.write(entry({ statusCode: 1 }))
   renameSync(file, `${file}.1`)
   log.reopen()
@@ -339,8 +339,8 @@ files('that cannot be opened is a coded error with the path', ({ folder }) => {
 
 files('that is full is reported once, and no write throws', async () => {
   const reports: Error[] = []
-  const onError = (error: Error) => void reports.push(error)
-  const log = createAccessLog({ file: '/dev/full', format: 'x'.repeat(5000), onError })
+  const lost = (error: Error) => void reports.push(error)
+  const log = createAccessLog({ file: '/dev/full', format: 'x'.repeat(5000), lost })
   for (let count = 0; count < 100; count++) log.write(entry())
   log.flushSync()
   await log.close()
@@ -351,7 +351,7 @@ files('that is full is reported once, and no write throws', async () => {
 files('keeps 8 MiB for a slow disk, drops and reports what is over', async ({ file }) => {
   const reports: Error[] = []
   const line = 'x'.repeat(1024 * 1024 - 1)
-  const log = createAccessLog({ file, format: line, onError: (error) => void reports.push(error) })
+  const log = createAccessLog({ file, format: line, lost: (error) => void reports.push(error) })
   // The first write is under way, so that it counts no more.
   for (let count = 0; count < 9; count++) log.write(entry())
   assert.is(reports.length, 0)
@@ -365,7 +365,7 @@ files('keeps 8 MiB for a slow disk, drops and reports what is over', async ({ fi
 
 files('that is closed takes no more lines and says so', async ({ file }) => {
   const reports: Error[] = []
-  const log = createAccessLog({ file, onError: (error) => void reports.push(error) })
+  const log = createAccessLog({ file, lost: (error) => void reports.push(error) })
   await log.close()
   log.write(entry())
   log.reopen()
@@ -430,7 +430,7 @@ stdout('keeps up when each turn of the event loop brings more than a batch', () 
 
 stdout('does not keep the process alive, nor hang it when the reader is gone', () => {
   const { stderr, error } = run(
-    `const log = createAccessLog({ file: '-', onError: (e) => console.error(e.message) })
+    `const log = createAccessLog({ file: '-', lost: (e) => console.error(e.message) })
     const timer = setInterval(() => { for (let i = 0; i < 200; i++) log.write(entry) }, 5)
     setTimeout(async () => { clearInterval(timer); await log.close(); console.error('out') }, 500)`,
     '| head -n 1',
@@ -441,7 +441,7 @@ stdout('does not keep the process alive, nor hang it when the reader is gone', (
 
 stdout('lets the process go when its reader stalls', () => {
   const { error, stderr } = run(
-    `const log = createAccessLog({ file: '-', onError: () => {} })
+    `const log = createAccessLog({ file: '-', lost: () => {} })
     for (let i = 0; i < 5000; i++) log.write(entry)
     const start = performance.now()
     await log.close()

@@ -6,8 +6,10 @@ import Fastify from 'fastify'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { BadState, CannotOpenLog } from '../../errors.ts'
-import { createLog, LOG_LEVELS, type Log } from '../error-log.ts'
+import { createLog, type Log } from '../error-log.ts'
 import { openLogFile } from '../log-file.ts'
+import { LOG_LEVELS } from '../record.ts'
+import { wantsColor } from '../terminal.ts'
 import { utcOffset } from '../text.ts'
 
 interface Context {
@@ -32,7 +34,10 @@ const withLog = (name: string) => {
   return test
 }
 
-const read = ({ file }: Context) => readFileSync(file, 'utf8')
+const read = ({ file, log }: Context) => {
+  log.flushSync()
+  return readFileSync(file, 'utf8')
+}
 /** The one line that was logged, without date, pid and level. */
 const rest = (context: Context) => {
   const text = read(context)
@@ -198,6 +203,94 @@ errors('lets no message of an error begin a line', (context) => {
 })
 errors.run()
 
+const json = suite<Context>('JSON log')
+json.before.each((context) => {
+  context.folder = mkdtempSync(join(tmpdir(), 'wsgi-core-log-'))
+  context.file = join(context.folder, 'error.log')
+  context.log = createLog({ level: 'debug', file: context.file, format: 'json' })
+})
+json.after.each(async (context) => {
+  await context.log.close()
+  rmSync(context.folder, { recursive: true })
+})
+const entryOf = (context: Context) => JSON.parse(read(context))
+
+json('has time, level, pid and text first, then what is logged with them', (context) => {
+  const before = Date.now()
+  context.log.logger.child({ plugin: 'workers' }).warn({ pid: 7, n: [1] }, 'worker died')
+  const { time, ...entry } = entryOf(context)
+  const { pid } = process
+  assert.equal(entry, {
+    level: 'warning',
+    pid,
+    msg: 'worker died',
+    plugin: 'workers',
+    worker: 7,
+    n: [1],
+  })
+  assert.match(
+    read(context),
+    /^\{"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","level":"warning","pid":/,
+  )
+  assert.ok(Date.parse(time) >= before)
+})
+
+json('has an error with its stack, and a traceback, in one line', (context) => {
+  const traceback = 'Traceback:\n  File "a.py"\n'
+  context.log.logger.error({ err: new BadState('listen', 'serving'), traceback }, 'x')
+  assert.is(read(context).split('\n').length, 2)
+  const { err, traceback: shown } = entryOf(context)
+  assert.is(shown, traceback)
+  assert.match(err.stack, /the server cannot listen while it is serving\n {4}at /)
+  assert.is(err.code, 'WSGI_CORE_BAD_STATE')
+})
+
+json('lets no field take the place of its own, nor of a prototype', (context) => {
+  const fields = JSON.parse('{"level":"deep","time":5,"__proto__":{"x":1},"constructor":2}')
+  context.log.logger.error(fields, 'x')
+  assert.match(read(context), /"level":"error".*"level_":"deep","time_":5,"__proto__":/)
+})
+
+json('escapes what ends a line, moves a cursor or turns text, and can be read back', (context) => {
+  const text = '\n{"level":"forged"}\x1b[31m\u009b\u2028\u202e'
+  context.log.logger.info({ [text]: text }, text)
+  assert.not.match(read(context).slice(0, -1), /[^\x20-\x7e]/)
+  assert.is(entryOf(context).msg, text)
+  assert.is(entryOf(context)[text], text)
+})
+
+json('hides secrets', (context) => {
+  context.log.logger.info({ headers: { Cookie: 's3cret' } }, '%j', { password: 's3cret' })
+  assert.not.match(read(context), 's3cret')
+})
+
+json('and text follow each other where the format is changed', (context) => {
+  context.log.setFormat('text')
+  context.log.logger.info('x')
+  assert.is(rest(context), 'x')
+})
+json.run()
+
+const colors = suite('coloured log')
+
+colors('has its level in colour and no other part', () => {
+  const stderr =
+    stderrOf(`const { logger, flushSync } = createLog({ level: 'info', file: '-', format: 'color' })
+    logger.warn('text \\x1b[31m'); flushSync()`)
+  const shown = stderr.replaceAll('\x1b', 'ESC')
+  assert.match(shown, /^\[[\d: +-]+\] \[\d+\] ESC\[33m\[WARNING\]ESC\[0m text \\x1b\[31m\n$/)
+})
+
+colors('is for terminals, unless NO_COLOR or FORCE_COLOR say otherwise', () => {
+  const fd = 1_000_000 // nothing is open there, so it is no terminal
+  assert.is(wantsColor(fd, { TERM: 'xterm' }), false)
+  assert.is(wantsColor(fd, { FORCE_COLOR: '1' }), true)
+  assert.is(wantsColor(fd, { FORCE_COLOR: '0' }), false)
+  assert.is(wantsColor(fd, { FORCE_COLOR: '1', NO_COLOR: '1' }), false)
+  assert.is(wantsColor(fd, { FORCE_COLOR: '1', NO_COLOR: '' }), true)
+})
+colors.run()
+
 const levels = withLog('log level')
 
 const PINO_NAMES = ['debug', 'info', 'warn', 'error', 'fatal'] as const
@@ -237,6 +330,7 @@ files('is opened anew after a rotation', (context) => {
   context.log.logger.info('one')
   renameSync(context.file, `${context.file}.1`)
   context.log.logger.info('two')
+  context.log.flushSync()
   context.log.reopen()
   context.log.logger.info('three')
   assert.match(readFileSync(`${context.file}.1`, 'utf8'), /one\n.*two\n$/)
@@ -278,9 +372,11 @@ files('that cannot be written is said once on stderr, which gets the lines', () 
   assert.match(stderr, /^log '\/dev\/full' is losing lines: ENOSPC.*\n\[.*\] one\n\[.*\] two\n$/)
 })
 
-files('named - is stderr, and no line is lost at exit', () => {
-  const stderr = stderrOf(`const { logger, reopen } = createLog({ level: 'info', file: '-' })
-    reopen(); for (let i = 0; i < 2000; i++) logger.info({ i }, 'line'); process.exit(0)`)
+files('named - is stderr, and no line is lost at an exit that flushes', () => {
+  const stderr =
+    stderrOf(`const { logger, reopen, flushSync } = createLog({ level: 'info', file: '-' })
+    reopen(); for (let i = 0; i < 2000; i++) logger.info({ i }, 'line'); flushSync()
+    process.exit(0)`)
   assert.is(stderr.split('\n').length, 2001)
   assert.match(stderr, /line i=1999\n$/)
 })
