@@ -61,7 +61,7 @@ async function runFile(file) {
       0,
     )
   const [total, passed, skipped] = ['Total', 'Passed', 'Skipped'].map(count)
-  const problem = findProblem({ ...end, file, total, passed })
+  const problem = findProblem({ ...end, file, total, passed, skipped })
   const failed = Math.max(total - passed, problem ? 1 : 0)
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
   return { file, passed, failed, skipped, problem, seconds, output: end.output }
@@ -106,11 +106,11 @@ function watch(file) {
   })
 }
 
-function findProblem({ file, output, killed, code, signal, total, passed }) {
+function findProblem({ file, output, killed, code, signal, total, passed, skipped }) {
   if (killed) return killed
   if (signal) return `was ended by ${signal}`
   if (!/^ {2}Total: /m.test(output)) return `exited with ${code} before its tests ended`
-  if (total === 0) return 'ran no test'
+  if (total + skipped === 0) return 'ran no test'
   if (passed < total) return `${total - passed} of ${total} failed`
   if (code !== 0) return `exited with ${code}`
   return findSlip(readFileSync(resolve(root, file), 'utf8'))

@@ -326,6 +326,7 @@ const describeRuntime = (runtime: Runtime, options: SupervisorOptions) => ({
   max_requests: options.maxRequests,
   max_requests_jitter: options.maxRequestsJitter,
   preload: options.preload,
+  reap_orphans: process.pid === 1, // nobody else does, and Node waits for its own children only
   generation: options.generation,
   environ: runtime.environ,
   app: runtime.app,

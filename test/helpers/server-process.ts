@@ -21,6 +21,8 @@ export interface ServerOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Where to listen; a free port of 127.0.0.1 where absent. */
   readonly bind?: string
+  /** A program that starts the server, with its arguments: `unshare`, `setpriv`. */
+  readonly wrapper?: readonly string[]
 }
 
 export interface Reply {
@@ -72,8 +74,10 @@ export class ServerProcess {
   #isOver = false
   #url = ''
 
-  constructor(args: readonly string[], { cwd, env = {}, bind = '127.0.0.1:0' }: ServerOptions) {
-    this.#process = spawn(process.execPath, [BIN, '--bind', bind, ...args], {
+  constructor(args: readonly string[], options: ServerOptions) {
+    const { cwd, env = {}, bind = '127.0.0.1:0', wrapper = [] } = options
+    const [program = '', ...words] = [...wrapper, process.execPath, BIN, '--bind', bind, ...args]
+    this.#process = spawn(program, words, {
       cwd,
       env: { ...inherited(), TMPDIR: this.folder, PYTHONDONTWRITEBYTECODE: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

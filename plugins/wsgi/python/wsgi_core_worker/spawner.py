@@ -44,6 +44,8 @@ def main() -> None:
         spawner.run()
         if lines.ended:
             remove_folder(config["directory"])
+        if spawner.orphans:
+            spawner.orphans.linger()
     except Exception as error:
         log("error", "spawner failed", error)
         spawner.signal_all(signal.SIGTERM)
@@ -97,6 +99,16 @@ def make_fifos(directory: str, fronts: list[int]) -> None:
             continue
 
 
+def adopt_orphans():
+    from .orphans import Orphans
+
+    try:
+        return Orphans()
+    except (ImportError, OSError) as error:
+        log("warning", "orphans of the app cannot be reaped; run the container with an init", error)
+        return None
+
+
 class LineReader:
     """Lines from the control socket."""
 
@@ -132,6 +144,7 @@ class Spawner:
         self.children: dict[int, int] = {}
         self.stopping = False
         self.deadline: float | None = None
+        self.orphans = adopt_orphans() if config.get("reap_orphans") else None
         self.wake_in, self.wake_out = os.pipe()
         os.set_blocking(self.wake_in, False)
         os.set_blocking(self.wake_out, False)
@@ -249,6 +262,8 @@ class Spawner:
                     "exited", worker=worker, pid=pid, code=None if killed else os.WEXITSTATUS(status),
                     signal=os.WTERMSIG(status) if killed else None, traceback=self.take_trace(worker),
                 )  # fmt: skip
+        if self.orphans:
+            self.orphans.reap(self.children)
 
     def take_trace(self, worker: int) -> str:
         path = os.path.join(self.config["directory"], f"trace-{worker}")
