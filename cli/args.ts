@@ -1,5 +1,13 @@
 import { parseArgs } from 'node:util'
-import { FORMATS, nearest, type OptionDefinition, type OptionSpec } from '../core/index.ts'
+import {
+  FORMATS,
+  type GunicornSetting,
+  gunicornSettings,
+  judge,
+  nearest,
+  type OptionDefinition,
+  type OptionSpec,
+} from '../core/index.ts'
 
 /** Options of the command itself: they are no part of the configuration. */
 export const COMMAND_OPTIONS: Readonly<Record<string, OptionDefinition>> = {
@@ -29,6 +37,8 @@ export interface ParsedArguments {
   readonly values: ReadonlyMap<string, unknown>
   /** One sentence for each thing that is wrong. */
   readonly faults: readonly string[]
+  /** One sentence for each option of gunicorn that has no effect. */
+  readonly warnings: readonly string[]
 }
 
 interface Known {
@@ -46,26 +56,67 @@ export function parseArguments(
   table: readonly OptionSpec[],
 ): ParsedArguments {
   const known = index(table)
+  const foreign = foreignFlags(known)
   const { tokens } = parseArgs({
     args: [...argv],
-    options: nodeOptions(known),
+    options: { ...foreignOptions(foreign), ...nodeOptions(known) },
     strict: false,
     allowPositionals: true,
     tokens: true,
   })
   const values = new Map<string, unknown>()
   const faults: string[] = []
+  const warnings = new Set<string>()
   let afterUnknown = -1
   for (const token of tokens) {
-    if (token.kind === 'option' && !findOption(token, known)) {
-      faults.push(unknownOption(token.rawName, known))
-      afterUnknown = token.value === undefined ? token.index + 1 : -1
-    } else if (token.kind === 'option') addOption(token, known, values, faults)
-    // The word after an unknown option is probably its value.
-    else if (token.kind === 'positional' && token.index !== afterUnknown)
+    if (token.kind === 'option') {
+      if (findOption(token, known)) addOption(token, known, values, faults)
+      else if (foreign.has(token.rawName)) judgeForeign(token, foreign, faults, warnings)
+      else {
+        faults.push(unknownOption(token.rawName, known))
+        afterUnknown = token.value === undefined ? token.index + 1 : -1
+      }
+      // The word after an unknown option is probably its value.
+    } else if (token.kind === 'positional' && token.index !== afterUnknown)
       addPositional(token.value, values, faults)
   }
-  return { values, faults }
+  return { values, faults, warnings: [...warnings] }
+}
+
+type Foreign = ReadonlyMap<string, GunicornSetting>
+
+/** gunicorn's flags that no option stands for, dashes included. */
+function foreignFlags(known: ReadonlyMap<string, Known>): Foreign {
+  const pairs = gunicornSettings.flatMap((setting) => setting.flags.map((flag) => [flag, setting]))
+  return new Map((pairs as [string, GunicornSetting][]).filter(([flag]) => !known.has(bare(flag))))
+}
+
+const bare = (flag: string) => flag.replace(/^--?/, '')
+
+/** So that their values are not taken for the application. */
+function foreignOptions(foreign: Foreign): Record<string, NodeOption> {
+  const options: Record<string, NodeOption> = {}
+  for (const [flag, setting] of foreign) {
+    const type = setting.bare ? 'boolean' : 'string'
+    if (flag.startsWith('--')) options[bare(flag)] = { type }
+    else options[`gunicorn ${flag}`] = { type, short: bare(flag) }
+  }
+  return options
+}
+
+function judgeForeign(
+  { rawName, value }: OptionToken,
+  foreign: Foreign,
+  faults: string[],
+  warnings: Set<string>,
+): void {
+  const { fault, warning } = judge(
+    foreign.get(rawName) as GunicornSetting,
+    `argument ${rawName}`,
+    value ?? 'given',
+  )
+  if (fault) faults.push(fault)
+  if (warning) warnings.add(warning)
 }
 
 // `--w` is not `-w`.

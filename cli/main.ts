@@ -93,7 +93,7 @@ async function check(sources: Sources): Promise<number> {
     return EXIT.ok
   } catch (error) {
     report(error)
-    return EXIT.failure
+    return exitCodeOf(error) === EXIT.usage ? EXIT.usage : EXIT.failure
   }
 }
 

@@ -1,6 +1,8 @@
 /** The whole public surface of wsgi-core. */
 export { type Address, formatAddress, parseBind } from './address.ts'
 export { FORMATS } from './config/formats.ts'
+export { gunicornSettings, judge, optionFor } from './config/gunicorn.ts'
+export { GUNICORN, type GunicornSetting } from './config/gunicorn-settings.ts'
 export {
   type Arguments,
   type Configuration,

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { dirname, extname, join, resolve } from 'node:path'
+import { basename, dirname, extname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import {
   ConfigFileAmbiguous,
@@ -26,7 +26,7 @@ export interface ConfigFile {
  * that returns the object.
  */
 export async function loadConfigFile(path: string, cwd: string): Promise<ConfigFile> {
-  const file = resolve(cwd, path)
+  const file = resolve(cwd, path.replace(/^file:/, '')) // gunicorn's way to say that it is a path
   const load = LOADERS.get(extname(file).toLowerCase())
   if (!load) throw new ConfigFileUnknownType(file, remedyFor(file))
   const text = await readText(file)
@@ -57,6 +57,14 @@ export function findConfigFile(cwd: string): string | null {
   return first === undefined ? null : resolve(cwd, first)
 }
 
+/** Said where a folder has gunicorn's own config file and none of ours. */
+export function unreadConfigFile(cwd: string): string[] {
+  if (!existsSync(join(cwd, 'gunicorn.conf.py'))) return []
+  return [
+    "file 'gunicorn.conf.py' is not read; write its settings into 'wsgi-core.config.yaml', with the same names",
+  ]
+}
+
 type Loader = (file: string, text: string, cwd: string) => unknown
 
 const LOADERS = new Map<string, Loader>([
@@ -73,8 +81,9 @@ const LOADERS = new Map<string, Loader>([
 
 function remedyFor(file: string): string {
   const allowed = `a file that ends in ${[...LOADERS.keys()].join(', ')}`
-  if (extname(file) !== '.py') return `give ${allowed}`
-  return `gunicorn's Python config is not read yet; write its settings into ${allowed}`
+  const isPython = extname(file) === '.py' || basename(file).startsWith('python:')
+  if (!isPython) return `give ${allowed}`
+  return `Python configs are not read; write the settings into ${allowed}`
 }
 
 async function readText(file: string): Promise<string> {

@@ -40,6 +40,23 @@ const natural = (least: number): Format => ({
   },
 })
 
+/** gunicorn's kinds of worker that are not here. */
+const NO_WORKER: Readonly<Record<string, string>> = {
+  gevent: 'greenlets are not supported',
+  eventlet: 'greenlets are not supported',
+  tornado: "Tornado's loop is not supported",
+  asgi: 'ASGI applications are not supported',
+  uvicorn: 'ASGI applications are not supported',
+}
+
+function checkWorkerClass(value: unknown): void {
+  const name = String(value)
+  if (name === 'sync' || name === 'gthread') return
+  const [kind = ''] = name.match(/gevent|eventlet|tornado|uvicorn|asgi/i) ?? []
+  const reason = NO_WORKER[kind.toLowerCase()] ?? "gunicorn's worker classes are not loaded"
+  fail(`must be sync or gthread: ${reason}; give each worker more --threads instead`)
+}
+
 /** The named formats of option definitions. */
 export const FORMATS: Readonly<Record<string, Format>> = {
   text: {
@@ -95,10 +112,26 @@ export const FORMATS: Readonly<Record<string, Format>> = {
       if (!ok) fail('must be KEY=VALUE')
     },
   },
+  rootPath: {
+    metavar: 'PATH',
+    parse: (text) => text.replace(/\/+$/, ''),
+    check(value) {
+      const ok = isText(value) && /^(\/[!"$-.0->@-~]+)*$/.test(value)
+      if (!ok) fail("must be a path that begins with '/', as it stands in URLs")
+    },
+  },
+  workerClass: {
+    metavar: 'KIND',
+    parse: (text) => text.trim(),
+    check: checkWorkerClass,
+  },
   count: {
     metavar: 'N',
     parse: (text) => (text.trim() === 'auto' ? 'auto' : number(text)),
     check(value) {
+      if (/^\d+\.\.\d+$/.test(String(value))) {
+        fail("a range of numbers is not supported; give one, or 'auto'")
+      }
       const ok = value === 'auto' || (Number.isSafeInteger(value) && (value as number) >= 1)
       if (!ok) fail("must be a whole number, 1 or more, or 'auto' for one per processor core")
     },

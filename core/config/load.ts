@@ -4,8 +4,9 @@ import { type Address, parseBind } from '../address.ts'
 import { BadConfig, NothingToServe } from '../errors.ts'
 import { type Plugin, type PluginUse, sortPlugins } from '../plugins.ts'
 import { addDependencies, resolvePlugin } from '../resolve.ts'
-import { findConfigFile, loadConfigFile } from './file.ts'
+import { findConfigFile, loadConfigFile, unreadConfigFile } from './file.ts'
 import './formats.ts'
+import { judgeKeys, placeGunicornKeys, valueAt } from './gunicorn.ts'
 import { mergeValues, normalizeKeys, unknownKeys } from './keys.ts'
 import { type CoreOptions, type OptionSpec, optionTable, variableOf } from './schema.ts'
 
@@ -67,12 +68,17 @@ export async function loadConfiguration(sources: Sources): Promise<Configuration
   const parseArguments = sources.parseArguments ?? NO_ARGUMENTS
   const applicationTable = optionTable(await targetPlugins(sources, []))
   const probe = parseArguments(applicationTable)
-  const file = await fileValues(sources, probe.values)
-  let values = mergeValues(file, normalizeKeys(sources.values ?? {}))
+  const read = await readFile(sources, probe.values)
+  const file = placeGunicornKeys(read.values, applicationTable)
+  const code = placeGunicornKeys(normalizeKeys(sources.values ?? {}), applicationTable)
+  let values = mergeValues(file.values, code.values)
   const uses = await loadPlugins(sources, values, probe.values)
   const table = optionTable(uses.map((use) => use.plugin))
   const args = parseArguments(uses.length > 0 ? table : applicationTable)
   const sections = uses.map((use) => use.plugin.name)
+  const placed = placeGunicornKeys(values, table)
+  const judged = judgeKeys(placed.values, table)
+  values = judged.values
   for (const { plugin, options } of uses) {
     if (isEmpty(options)) continue
     values = mergeValues(values, { [plugin.name]: options })
@@ -81,22 +87,32 @@ export async function loadConfiguration(sources: Sources): Promise<Configuration
     env: sources.env,
     args: [],
   }) as unknown as Config
-  const faults = [...args.faults, ...unknownKeys(values, table, sections)]
+  const faults = [
+    ...args.faults,
+    ...[file, code, placed].flatMap((each) => each.faults),
+    ...judged.verdicts.flatMap(({ fault = [] }) => fault),
+    ...unknownKeys(values, table, sections),
+  ]
   const standIns = findStandIns(table, sources.env, values)
   overlay(config, values, standIns, args.values, table)
   faults.push(...invalidValues(config, (spec) => place(spec, args, standIns, sources.env), table))
   if (faults.length > 0) throw new BadConfig(faults.join('\n'))
   if (sources.target?.required && uses.length === 0) throw new NothingToServe()
-  return { ...finish(config, uses, table, sources.cwd), warnings: args.warnings ?? [] }
+  const ignored = judged.verdicts.flatMap(({ warning = [] }) => warning)
+  const warnings = [...read.warnings, ...(args.warnings ?? []), ...ignored]
+  return { ...finish(config, uses, table, sources.cwd), warnings }
 }
 
-async function fileValues(
+async function readFile(
   { file, cwd }: Sources,
   args: ReadonlyMap<string, unknown>,
-): Promise<Values> {
+): Promise<{ values: Values; warnings: string[] }> {
   const named = args.get('config') as string | undefined
   const path = named ?? (file === undefined ? findConfigFile(cwd) : file)
-  return path === null ? {} : normalizeKeys((await loadConfigFile(path, cwd)).values)
+  if (path !== null) {
+    return { values: normalizeKeys((await loadConfigFile(path, cwd)).values), warnings: [] }
+  }
+  return { values: {}, warnings: file === undefined ? unreadConfigFile(cwd) : [] }
 }
 
 /** `--plugins` or its variable replace the file's list; what code and the target bring is added. */
@@ -210,11 +226,6 @@ function overlay(
   for (const [path, value] of args) {
     if (table.some((spec) => spec.path === path)) config.set(path, value)
   }
-}
-
-function valueAt(values: Values, path: string): unknown {
-  const [head, key] = path.split('.') as [string, string?]
-  return key === undefined ? values[head] : (values[head] as Values | undefined)?.[key]
 }
 
 /** Convict lists all invalid values, one a line; each gets the place where the value came from. */

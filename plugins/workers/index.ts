@@ -41,6 +41,14 @@ export default definePlugin({
       default: 1,
       arg: 'threads',
     },
+    workerClass: {
+      doc: "gunicorn's name for the kind of worker, sync or gthread; what differs is set by --threads.",
+      format: 'workerClass',
+      default: 'sync',
+      arg: 'worker-class',
+      short: 'k',
+      metavar: 'KIND',
+    },
     timeout: {
       doc: 'Seconds that a request may take before its worker is ended; 0: no limit.',
       format: 'seconds',
@@ -85,7 +93,9 @@ export default definePlugin({
     const pools: WorkerPool[] = []
     core.provide(name, {
       createPool(runtime) {
-        const pool = new WorkerPool(settings, runtime, core.logger(name))
+        const log = core.logger(name)
+        if (core.generation === 1) log.info(`Using worker: ${kindOf(options)}`)
+        const pool = new WorkerPool(settings, runtime, log)
         pools.push(pool)
         return pool
       },
@@ -98,3 +108,7 @@ export default definePlugin({
 
 const isServing = ({ status }: WorkerPool) =>
   status.workers.some(({ state }) => state === 'serving' || state === 'leaving')
+
+/** As gunicorn says it: with several threads, sync means gthread. */
+const kindOf = (options: { workerClass: string; threads: number }) =>
+  options.threads > 1 ? 'gthread' : options.workerClass

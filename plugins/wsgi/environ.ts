@@ -9,20 +9,25 @@ import type { TLSSocket } from 'node:tls'
 export function buildEnviron(
   request: IncomingMessage,
   bodyLength: number | undefined,
+  rootPath = '',
 ): string | undefined {
   const { method, url = '/', httpVersion, rawHeaders, socket } = request
   const question = url.indexOf('?')
-  const rawPath = question < 0 ? url : url.slice(0, question)
+  const rawPath = url.slice(rootPath.length, question < 0 ? url.length : question)
   const path = rawPath.includes('%') ? percentDecode(rawPath) : rawPath
   if (path.includes('\0')) return undefined
   const scheme = (socket as TLSSocket).encrypted ? 'https' : 'http'
   return (
-    `REQUEST_METHOD\0${method}\0SCRIPT_NAME\0\0PATH_INFO\0${path}` +
+    `REQUEST_METHOD\0${method}\0SCRIPT_NAME\0${rootPath}\0PATH_INFO\0${path}` +
     `\0QUERY_STRING\0${question < 0 ? '' : url.slice(question + 1)}` +
     `\0RAW_URI\0${url}\0REQUEST_URI\0${url}\0SERVER_PROTOCOL\0HTTP/${httpVersion}` +
     `\0wsgi.url_scheme\0${scheme}${addresses(request, scheme)}${fields(rawHeaders, bodyLength)}\0`
   )
 }
+
+/** Whether a target lies under this path, which ends without a slash: by segments, not by characters. */
+export const isUnder = (url = '/', path: string) =>
+  url.startsWith(path) && (url.length === path.length || '/?'.includes(url[path.length] as string))
 
 /** Each `%XX` becomes that byte, as a latin-1 character; what is no such triple stays (as urllib's unquote does). */
 function percentDecode(path: string): string {

@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { type EngineResponse, errorPage, type Hooks, type ResponseHead } from '../../core/index.ts'
 import type { Body, Failure, HandedFile, Job, Source, WorkerPool } from '../workers/index.ts'
-import { buildEnviron, formatEnviron, parseEnviron } from './environ.ts'
+import { buildEnviron, formatEnviron, isUnder, parseEnviron } from './environ.ts'
 import {
   type BodyFault,
   type BodyOptions,
@@ -38,6 +38,8 @@ export interface Setting {
   readonly hooks: Hooks
   readonly log: Logger
   readonly body: BodyOptions
+  /** SCRIPT_NAME of all requests. */
+  readonly rootPath: string
   /** Read bodies before dispatch; false: the worker asks for them. */
   readonly buffering: boolean
   readonly observesEnviron: boolean
@@ -211,9 +213,10 @@ export class Exchange implements Job {
   }
 
   #dispatch(length: number | undefined): void {
-    const { pool, observesEnviron } = this.#setting
+    const { pool, observesEnviron, rootPath } = this.#setting
     const { raw } = this.#request
-    const environ = buildEnviron(raw, length)
+    if (rootPath !== '' && !isUnder(raw.url, rootPath)) return this.#refuseOutside()
+    const environ = buildEnviron(raw, length, rootPath)
     if (environ === undefined) return this.#refuse(400)
     this.environ = environ
     if (observesEnviron && !this.#observeEnviron()) return
@@ -221,6 +224,12 @@ export class Exchange implements Job {
     if (this.#isCramped()) return this.#spool()
     this.#dispatched = true
     pool.dispatch(this)
+  }
+
+  #refuseOutside(): void {
+    const { log, rootPath } = this.#setting
+    log.error({ path: this.#request.raw.url, rootPath }, 'request outside of the root path')
+    this.#refuse(500)
   }
 
   /** @returns whether the taps let the request go on. */

@@ -39,6 +39,20 @@ const config = {
     arg: 'env',
     short: 'e',
   },
+  rootPath: {
+    doc: 'Path under which the application is mounted: its SCRIPT_NAME. Requests outside of it get 500.',
+    format: 'rootPath',
+    default: '',
+    arg: 'root-path',
+    envAliases: { SCRIPT_NAME: (path: string) => path },
+  },
+  sendfile: {
+    doc: 'The server itself sends the files of wsgi.file_wrapper; with --no-sendfile the worker reads them.',
+    format: 'flag',
+    default: true,
+    arg: 'sendfile',
+    envAliases: { SENDFILE: (word: string) => String(/^(y|1|yes|true)$/i.test(word)) },
+  },
   shareImports: {
     doc: 'Libraries that the application imports first are loaded before the workers are forked, and shared.',
     format: 'flag',
@@ -65,6 +79,7 @@ type WsgiOptions = {
   readonly pythonpath: readonly string[]
   readonly env: readonly string[]
   readonly shareImports: boolean
+  readonly sendfile: boolean
 }
 
 /** Serves a WSGI application (PEP 3333) in the workers' pool. */
@@ -96,7 +111,7 @@ export default definePlugin({
 
 function pythonRuntime(
   core: Core,
-  { app, python, pythonpath, env, shareImports }: WsgiOptions,
+  { app, python, pythonpath, env, shareImports, sendfile }: WsgiOptions,
 ): Runtime {
   const variables = { ...process.env, ...Object.fromEntries(env.map(splitPair)) }
   return {
@@ -104,10 +119,14 @@ function pythonRuntime(
     args: [SPAWNER],
     cwd: core.cwd,
     env: variables,
-    app: { target: app, chdir: core.cwd, pythonpath, share_imports: shareImports },
+    app: { target: app, chdir: core.cwd, pythonpath, share_imports: shareImports, sendfile },
     environ: { SERVER_SOFTWARE: `wsgi-core/${version}` },
   }
 }
+
+/** gunicorn takes the prefix from there too. */
+const scriptName = (env: readonly string[]) =>
+  (Object.fromEntries(env.map(splitPair)).SCRIPT_NAME ?? '').replace(/\/+$/, '')
 
 function splitPair(pair: string): [string, string] {
   const at = pair.indexOf('=')
@@ -117,10 +136,16 @@ function splitPair(pair: string): [string, string] {
 function createSetting(
   core: Core,
   pool: WorkerPool,
-  options: { clientBodyTimeout: number; requestBuffering: boolean },
+  options: {
+    clientBodyTimeout: number
+    env: readonly string[]
+    requestBuffering: boolean
+    rootPath: string
+  },
 ): Setting {
   return {
     pool,
+    rootPath: options.rootPath || scriptName(options.env),
     hooks: core.hooks,
     log: core.logger(name),
     body: {

@@ -13,7 +13,8 @@ const BIN = fileURLToPath(new URL('../../bin/wsgi-core.js', import.meta.url))
 /** For a start or a stop that hangs: well below the runner's own limit. */
 const PATIENCE = 30_000
 /** Variables of whoever runs the tests that would change what the server does. */
-const UNWANTED = /^(WSGI_CORE_(?!TEST)|WEB_CONCURRENCY$|PORT$|VIRTUAL_ENV$|PYTHON|NODE_OPTIONS$)/
+const UNWANTED =
+  /^(WSGI_CORE_(?!TEST)|GUNICORN|WEB_CONCURRENCY$|PORT$|SCRIPT_NAME$|SENDFILE$|FORWARDED|VIRTUAL_ENV$|PYTHON|NODE_OPTIONS$)/
 
 export interface ServerOptions {
   /** The folder it starts in; the tests' own where absent. */

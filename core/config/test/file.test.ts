@@ -130,9 +130,8 @@ formats('refuses an unknown ending and lists those that are allowed', async ({ f
   await refuses(folder, 'config', '', 'UNKNOWN_TYPE', allowed)
 })
 
-formats("says of Python that gunicorn's file is not read yet", async ({ folder }) => {
-  const reason =
-    /gunicorn's Python config is not read yet; write its settings into a file that ends in/
+formats("says of Python that gunicorn's file is not read", async ({ folder }) => {
+  const reason = /Python configs are not read; write the settings into a file that ends in/
   await refuses(folder, 'gunicorn.conf.py', 'workers = 2', 'UNKNOWN_TYPE', reason)
 })
 

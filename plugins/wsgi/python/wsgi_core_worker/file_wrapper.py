@@ -6,6 +6,15 @@ import os
 import stat
 
 
+# Whether the front may send files itself (--no-sendfile).
+hands_over = True
+
+
+def choose_sendfile(allowed: bool) -> None:
+    global hands_over
+    hands_over = allowed
+
+
 class FileWrapper:
     """Iterates over a file-like object in blocks; returned as it is, the front may send the file itself."""
 
@@ -30,7 +39,7 @@ def locate_file(filelike) -> tuple[int, int, int] | None:
 
     A fileno() alone proves nothing: GzipFile has one, and gives other bytes than its descriptor.
     """
-    if not is_plain(filelike):
+    if not hands_over or not is_plain(filelike):
         return None
     try:
         filelike.flush()

@@ -11,7 +11,7 @@ import signal
 import sys
 
 from .control import emit, log
-from .file_wrapper import FileWrapper
+from .file_wrapper import FileWrapper, choose_sendfile
 from .loop import Lane, SharedFiles, serve
 from .protocol import FrontGone
 from .scoreboard import LEAVING, SERVING, STATE, boot_entry, open_entries
@@ -57,6 +57,7 @@ def run_worker(config: dict, number: int, app=None) -> None:
     if app is None:
         app = load_or_exit(config["app"], number)
         gc.freeze()
+    choose_sendfile(config["app"].get("sendfile", True))
     shared = SharedFiles(directory, config["fronts"])
     widen(shared.queue)
     lanes = [Lane(directory, first + index, entry, shared) for index, entry in enumerate(entries)]
