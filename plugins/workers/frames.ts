@@ -13,8 +13,11 @@ export const FRAME = {
   pull: 8,
   mark: 9,
   hello: 10,
+  memory: 11,
+  stored: 12,
   body: 16,
   taken: 17,
+  freed: 18,
 } as const
 
 /** Flag of a response: the app failed before its head. */

@@ -40,8 +40,11 @@ export interface Job {
   /** A whole answer: `bytes[start..end)` is the body, valid during the call only. `failed`: make the error page. */
   whole(head: string, bytes: Buffer, start: number, end: number, failed: boolean): void
   head(head: string): void
-  /** @returns false to be spared more until `source.resume()`. */
-  data(bytes: Buffer, source: Source): boolean
+  /**
+   * `left`, where given, is called once the bytes are needed no more; it need not be.
+   * @returns false to be spared more until `source.resume()`.
+   */
+  data(bytes: Buffer, source: Source, left?: () => void): boolean
   end(): void
   /** Whether all bytes given so far have left for the kernel, so that their buffers can be used again. */
   readonly flushed: boolean

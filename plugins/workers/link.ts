@@ -1,4 +1,5 @@
 import { type OnReadOpts, Socket } from 'node:net'
+import { AnswerMemory } from './answer-memory.ts'
 import {
   BODY_GONE,
   BODY_LAST,
@@ -38,6 +39,7 @@ export class WorkerLink implements Source {
   #ends = 0
   /** Who was given bytes last. */
   #last: Job | undefined
+  #memory: AnswerMemory | undefined
 
   constructor(accepted: Socket, jobs: Jobs, closed: (link: WorkerLink) => void) {
     this.#jobs = jobs
@@ -49,7 +51,10 @@ export class WorkerLink implements Source {
       },
     })
     this.#socket.on('error', () => {}) // its worker is gone: the supervisor hears of it from the spawner
-    this.#socket.on('close', () => closed(this))
+    this.#socket.on('close', () => {
+      this.#memory?.close()
+      closed(this)
+    })
     this.#socket.resume()
   }
 
@@ -187,6 +192,8 @@ export class WorkerLink implements Source {
       this.#jobs.find(id)?.information(payload.toString('latin1'))
     else if (type === FRAME.file) void this.#file(id, payload)
     else if (type === FRAME.pull) void this.#pull(id, payload.readUInt32LE(0))
+    else if (type === FRAME.stored) this.#stored(id, payload)
+    else if (type === FRAME.memory) this.#offered(payload)
   }
 
   async #file(id: number, payload: Buffer): Promise<void> {
@@ -200,6 +207,30 @@ export class WorkerLink implements Source {
     const taken = job === undefined || (await job.file(file))
     if (taken) this.#jobs.settle(id)
     this.#socket.write(encodeFrame(FRAME.taken, id, taken ? 0 : TAKEN_REFUSED))
+  }
+
+  /** The worker's memory for big answers. */
+  #offered(payload: Buffer): void {
+    this.#memory ??= AnswerMemory.open(payload.readUInt32LE(0), payload.readUInt32LE(4))
+    const flags = this.#memory ? 0 : TAKEN_REFUSED
+    this.#socket.write(encodeFrame(FRAME.taken, 0, flags))
+  }
+
+  /** The next bytes of an answer lie in the memory. */
+  #stored(id: number, payload: Buffer): void {
+    const job = this.#jobs.find(id)
+    if (job && this.#memory) this.#passStored(job, this.#memory, payload)
+    this.#socket.write(encodeFrame(FRAME.freed, id, 0))
+  }
+
+  #passStored(job: Job, memory: AnswerMemory, payload: Buffer): void {
+    const offset = Number(payload.readBigUInt64LE(0))
+    const length = Number(payload.readBigUInt64LE(8))
+    try {
+      if (!memory.pass(offset, length, job, this)) this.pause()
+    } catch {
+      this.#refuse() // as for any frame that the protocol does not allow
+    }
   }
 
   async #pull(id: number, max: number): Promise<void> {

@@ -1,7 +1,7 @@
 /** As much as one read takes. */
 export const READ_SIZE = 262_144
 /** Buffers that are kept for later, of all pools together. */
-const KEEP = 32
+const KEEP = 64
 /** The most buffers that one connection remembers to have lent. A client that does not read must not keep more. */
 const MOST_LENT = 16
 
@@ -12,6 +12,12 @@ export interface Borrower {
 }
 
 const free: Buffer[] = []
+
+export const takeBuffer = (): Buffer => free.pop() ?? Buffer.allocUnsafeSlow(READ_SIZE)
+
+export function returnBuffer(buffer: Buffer): void {
+  if (free.length < KEEP) free.push(buffer)
+}
 
 /**
  * The buffers that one connection is read into. A buffer whose bytes wait in a client's socket is lent until they
@@ -24,7 +30,7 @@ export class ReadBuffers {
   /** The buffer for the next read. */
   get next(): Buffer {
     if (this.#lent.length > 0) this.#collect()
-    this.#current ??= free.pop() ?? Buffer.allocUnsafeSlow(READ_SIZE)
+    this.#current ??= takeBuffer()
     return this.#current
   }
 
@@ -39,7 +45,7 @@ export class ReadBuffers {
   #collect(): void {
     this.#lent = this.#lent.filter(({ buffer, to }) => {
       if (!to.flushed) return true
-      if (free.length < KEEP) free.push(buffer)
+      returnBuffer(buffer)
       return false
     })
   }

@@ -15,8 +15,11 @@ import {
 } from './request-body.ts'
 import { Spill } from './spill.ts'
 
-/** Bytes of an answer that are held in memory for a client that does not keep up; what is more goes to a file. */
-const MEMORY_LIMIT = 1_048_576
+/** Bytes of answers that are held in memory for clients that do not keep up; what is more goes to files. */
+const MEMORY_BUDGET = 67_108_864
+/** One answer's share of it, however many there are. */
+const LEAST_SHARE = 65_536
+const LARGEST_SHARE = 4_194_304
 /** Bytes of one answer in that file (nginx: proxy_max_temp_file_size). */
 const SPILL_LIMIT = 1_073_741_824
 /** Bodies up to here are joined with their head into one string and one write. */
@@ -31,6 +34,11 @@ const STATUS_OF: Record<Failure, number> = {
   timeout: 504,
 }
 const EMPTY: Body = { kind: 'none' }
+
+/** Answers whose clients do not keep up. */
+let backlogged = 0
+
+const memoryShare = () => Math.min(LARGEST_SHARE, Math.max(LEAST_SHARE, MEMORY_BUDGET / backlogged))
 
 /** What all exchanges of a generation share. */
 export interface Setting {
@@ -62,6 +70,8 @@ export class Exchange implements Job {
   #pulled = 0
   #dispatched = false
   #over = false
+  /** Its client did not keep up at some time. */
+  #isBacklogged = false
 
   constructor(request: FastifyRequest, reply: FastifyReply, setting: Setting) {
     this.#setting = setting
@@ -99,11 +109,13 @@ export class Exchange implements Job {
     if (!this.#over) this.#sendHead(head)
   }
 
-  data(bytes: Buffer, source: Source): boolean {
+  data(bytes: Buffer, source: Source, left?: () => void): boolean {
     if (this.#over || bytes.length === 0) return true
     const response = this.#response
     if (!this.#spill) {
-      if (response.write(bytes) || response.writableLength < MEMORY_LIMIT) return true
+      if (response.write(bytes, left)) return true
+      this.#isBacklogged ||= ++backlogged > 0
+      if (response.writableLength < memoryShare()) return true
       this.#startSpill()
       return true
     }
@@ -193,6 +205,7 @@ export class Exchange implements Job {
   closed(completed: boolean): void {
     this.#over = true
     this.#spill?.close()
+    if (this.#isBacklogged) backlogged--
     this.#removeSpool()
     if (!completed && this.#dispatched) this.#setting.pool.cancel(this)
   }

@@ -1,10 +1,10 @@
 import { once } from 'node:events'
-import { writeSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readlinkSync, writeFileSync, writeSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Answers } from '../answers.ts'
-import { BODY_LAST, encodeFrame, FAILED, FRAME } from '../frames.ts'
+import { BODY_LAST, encodeFrame, FAILED, FRAME, TAKEN_REFUSED } from '../frames.ts'
 import { WorkerLink } from '../link.ts'
 import { frame, NotingJob, PipeFolder, turns } from './fakes.ts'
 
@@ -231,6 +231,78 @@ links(
     worker.write(frame(FRAME.pull, 98, '', max))
     const [late] = await once(worker, 'data')
     assert.is(late[9], 3) // last, gone
+  },
+)
+
+/** A worker's memory with these bytes, as a MEMORY frame names it. */
+function memory(context: LinkContext, content: Buffer): { fd: number; offer: Buffer } {
+  const path = context.folder.file('memory')
+  writeFileSync(path, content)
+  const fd = openSync(path, 'r')
+  const payload = Buffer.alloc(8)
+  payload.writeUInt32LE(process.pid, 0)
+  payload.writeUInt32LE(fd, 4)
+  return { fd, offer: frame(FRAME.memory, 0, '', payload.toString('latin1')) }
+}
+
+function stored(id: number, offset: number, length: number): Buffer {
+  const payload = Buffer.alloc(16)
+  payload.writeBigUInt64LE(BigInt(offset), 0)
+  payload.writeBigUInt64LE(BigInt(length), 8)
+  return frame(FRAME.stored, id, '', payload.toString('latin1'))
+}
+
+function readlink(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return '' // that of the listing itself
+  }
+}
+
+links('what is stored is read from the memory, then FREED is answered', async (context) => {
+  const { books, worker } = context
+  const content = Buffer.alloc(1_500_000)
+  for (let at = 0; at < content.length; at++) content[at] = 97 + (at % 23)
+  const { fd, offer } = memory(context, content)
+  worker.write(offer)
+  const [taken] = await once(worker, 'data')
+  assert.equal(taken, encodeFrame(FRAME.taken, 0, 0))
+  closeSync(fd) // the front has its own
+  const job = books.find(1) as NotingJob
+  worker.write(
+    Buffer.concat([frame(FRAME.head, 1, HEAD), stored(1, 10, 1_400_000), frame(FRAME.end, 1)]),
+  )
+  const [freed] = await once(worker, 'data')
+  assert.equal(freed, encodeFrame(FRAME.freed, 1, 0))
+  assert.ok(job.received === content.toString('latin1', 10, 1_400_010))
+  assert.is(job.events.at(-1), 'end')
+  worker.write(stored(98, 0, 10)) // of a request that is over
+  const [late] = await once(worker, 'data')
+  assert.equal(late, encodeFrame(FRAME.freed, 98, 0))
+})
+
+links('a memory that cannot be opened is refused', async ({ worker }) => {
+  const payload = Buffer.alloc(8)
+  payload.writeUInt32LE(process.pid, 0)
+  payload.writeUInt32LE(1_000_000, 4)
+  worker.write(frame(FRAME.memory, 0, '', payload.toString('latin1')))
+  const [answer] = await once(worker, 'data')
+  assert.equal(answer, encodeFrame(FRAME.taken, 0, TAKEN_REFUSED))
+})
+
+links(
+  'a place outside the memory ends the connection, which closes the memory',
+  async (context) => {
+    const { worker } = context
+    const { fd, offer } = memory(context, Buffer.from('short'))
+    worker.write(offer)
+    await once(worker, 'data')
+    closeSync(fd)
+    worker.write(Buffer.concat([frame(FRAME.head, 1, HEAD), stored(1, 0, 6)]))
+    await once(worker, 'close')
+    while (!context.closed) await turns(1)
+    assert.ok(opened() < before)
   },
 )
 

@@ -18,8 +18,8 @@ SPAWNER = os.path.join(os.path.dirname(FOLDER), "spawner.py")
 APPS = os.path.join(FOLDER, "apps")
 SLOT = struct.Struct("<BBBBIIIQQII")
 FRAME = struct.Struct("<IIBBHI")
-RESPONSE, HEAD, DATA, END, ABORT, INFORMATION, FILE, PULL, MARK, HELLO = range(1, 11)
-BODY, TAKEN = 16, 17
+RESPONSE, HEAD, DATA, END, ABORT, INFORMATION, FILE, PULL, MARK, HELLO, MEMORY, STORED = range(1, 13)
+BODY, TAKEN, FREED = 16, 17, 18
 IN_USE = 1 << 63
 LIMIT = 8.0
 
@@ -56,6 +56,8 @@ class Front:
         self.frames: deque[Frame] = deque()
         self.events: list[dict] = []
         self.taken_events = 0
+        self.reads_memory = config.pop("reads_memory", False)
+        self.memories: dict[object, int] = {}
         self.next_request = 1
         self.queue = self.answers = None
         self.create_shared_files()
@@ -187,8 +189,22 @@ class Front:
     def take_frames(self, source: object, buffer: bytearray) -> None:
         while len(buffer) >= 16 and len(buffer) >= 16 + FRAME.unpack_from(buffer)[0]:
             size = 16 + FRAME.unpack_from(buffer)[0]
-            self.frames.append(Frame(source, bytes(buffer[:16]), bytes(buffer[16:size])))
+            frame = Frame(source, bytes(buffer[:16]), bytes(buffer[16:size]))
             del buffer[:size]
+            if frame.kind == MEMORY:
+                self.take_memory(frame)
+            else:
+                self.frames.append(frame)
+
+    def take_memory(self, frame: Frame) -> None:
+        if self.reads_memory:
+            pid, descriptor = struct.unpack("<II", frame.body)
+            self.memories[frame.way] = os.open(f"/proc/{pid}/fd/{descriptor}", os.O_RDONLY)
+        self.reply(frame, TAKEN, flags=0 if self.reads_memory else 1)
+
+    def read_stored(self, frame: Frame) -> bytes:
+        offset, size = struct.unpack("<QQ", frame.body)
+        return os.pread(self.memories[frame.way], size, offset)
 
     def wait_idle(self, worker: int = 0) -> None:
         """Until the worker's only thread sleeps in its read of the queue."""
@@ -286,7 +302,7 @@ class Front:
             if isinstance(way, socket.socket):
                 way.close()
         self.control.close()
-        for descriptor in (self.queue, self.answers):
+        for descriptor in (self.queue, self.answers, *self.memories.values()):
             if descriptor is not None:
                 os.close(descriptor)
         self.buffers.pop(self.answers, None)

@@ -3,12 +3,15 @@ from __future__ import annotations
 
 import os
 
+from .memory import AREA_SIZE, AnswerMemory, create_memory
 from .protocol import (
-    FILE, FILE_PAYLOAD, FILE_REFUSED, FRAME, FRAME_HEAD, HELLO, HELLO_PAYLOAD, TAKEN, VERSION, FrontGone,
-    ProtocolError,
+    DATA, END, FILE, FILE_PAYLOAD, FRAME, FRAME_HEAD, FREED, HEAD, HELLO, HELLO_PAYLOAD, MEMORY,
+    MEMORY_PAYLOAD, REFUSED, RESPONSE, STORED, STORED_PAYLOAD, TAKEN, VERSION, FrontGone, ProtocolError,
 )  # fmt: skip
 
 COPY_LIMIT = 16_384
+# From here on it pays to store a body instead of sending it.
+STORE_LIMIT = 65_536
 # The kernel grants what it will: the more, the fewer turns a big answer takes.
 SEND_BUFFER = 1 << 20
 
@@ -24,7 +27,42 @@ class Link:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         with self:
             self.socket.connect(path)
+        self.memory: AnswerMemory | None = None
+        self.offered = False
         self.send(0, HELLO, body=HELLO_PAYLOAD.pack(VERSION, os.getpid()))
+
+    def send_body(self, request: int, kind: int, head: bytes, body: bytes) -> None:
+        """A RESPONSE, HEAD or DATA frame; a large body goes through the memory, in frames that mean the same."""
+        if len(body) < STORE_LIMIT or not self.has_memory():
+            self.send(request, kind, head, body)
+            return
+        frames = b"" if kind == DATA else encode(request, HEAD, self.entry, head, head_size=len(head))
+        view = memoryview(body)
+        for start in range(0, len(body), AREA_SIZE):
+            piece = view[start : start + AREA_SIZE]
+            while self.memory.full:
+                self.receive(FREED)
+            place = STORED_PAYLOAD.pack(self.memory.store(piece), len(piece))
+            frames += encode(request, STORED, self.entry, place)
+            if kind == RESPONSE and start + AREA_SIZE >= len(body):
+                frames += encode(request, END, self.entry)
+            with self:
+                self.socket.sendall(frames)
+            frames = b""
+
+    def has_memory(self) -> bool:
+        """Whether the front can read our memory; it is offered once."""
+        if not self.offered:
+            self.offered = True
+            memory = create_memory()
+            if memory is not None:
+                self.send(0, MEMORY, body=MEMORY_PAYLOAD.pack(os.getpid(), memory.descriptor))
+                _, flags = self.receive(TAKEN)
+                if flags & REFUSED:
+                    memory.close()
+                else:
+                    self.memory = memory
+        return self.memory is not None
 
     def send(self, request: int, kind: int, head: bytes = b"", body: bytes = b"", flags: int = 0) -> None:
         prefix = FRAME.pack(len(head) + len(body), request, kind, flags, self.entry, len(head)) + head
@@ -48,14 +86,18 @@ class Link:
         """Offer a file to the front; true when the front has taken it and will end the answer itself."""
         self.send(request, FILE, body=FILE_PAYLOAD.pack(os.getpid(), descriptor, offset, size))
         _, flags = self.receive(TAKEN)
-        return not flags & FILE_REFUSED
+        return not flags & REFUSED
 
     def receive(self, expected: int, target: memoryview | None = None) -> tuple[int, int]:
         """Size and flags of the next frame, which must be of type `expected`; its payload goes to `target`."""
         head = bytearray(FRAME_HEAD)
         with self:
-            self.fill(memoryview(head))
-            size, _, kind, flags, _, _ = FRAME.unpack(head)
+            kind = None
+            while kind != expected and kind in (None, FREED):
+                self.fill(memoryview(head))
+                size, _, kind, flags, _, _ = FRAME.unpack(head)
+                if kind == FREED:
+                    self.memory.in_use -= 1
             if kind != expected or size > (0 if target is None else len(target)):
                 raise ProtocolError(f"a frame of type {kind} and {size} bytes where type {expected} was due")
             if size:
@@ -77,3 +119,7 @@ class Link:
             self.socket.close()
         if isinstance(error, OSError):
             raise FrontGone(*error.args) from error
+
+
+def encode(request: int, kind: int, entry: int, payload: bytes = b"", head_size: int = 0) -> bytes:
+    return FRAME.pack(len(payload), request, kind, 0, entry, head_size) + payload

@@ -154,7 +154,7 @@ class Answer:
             raise ClientGone("the client is gone")
         link = self.connect()
         if len(body) <= WHOLE_LIMIT:
-            link.send(self.request, RESPONSE, head, body)
+            link.send_body(self.request, RESPONSE, head, body)
         else:
             link.send(self.request, HEAD, head)
             self.head_sent = True
@@ -171,7 +171,7 @@ class Answer:
                     # send_chunk() in short, for all but the first chunk of most streams
                     if self.lane.entry[GONE] == self.key:
                         raise ClientGone("the client is gone")
-                    self.link.send(self.request, DATA, b"", chunk)
+                    self.link.send_body(self.request, DATA, b"", chunk)
                 else:
                     self.send_chunk(chunk)
         self.finish()
@@ -193,7 +193,7 @@ class Answer:
             chunk = self.bound(chunk)
         if not self.head_sent:
             first, chunk = chunk[:DATA_LIMIT], chunk[DATA_LIMIT:]
-            self.connect().send(self.request, HEAD, self.head, first)
+            self.connect().send_body(self.request, HEAD, self.head, first)
             self.head_sent = True
         if chunk:
             self.send_data(chunk)
@@ -201,13 +201,13 @@ class Answer:
     def send_data(self, data: bytes) -> None:
         link = self.connect()
         if len(data) <= DATA_LIMIT:
-            link.send(self.request, DATA, body=data)
+            link.send_body(self.request, DATA, b"", data)
             return
         view = memoryview(data)
         for start in range(0, len(data), DATA_LIMIT):
             if self.client_gone():
                 raise ClientGone("the client is gone")
-            link.send(self.request, DATA, body=view[start : start + DATA_LIMIT])
+            link.send_body(self.request, DATA, b"", view[start : start + DATA_LIMIT])
 
     def bound(self, chunk: bytes) -> bytes:
         if len(chunk) > self.left:

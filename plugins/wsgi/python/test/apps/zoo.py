@@ -86,6 +86,22 @@ def do_whole(environ, start_response):
     return tuple(environ["QUERY_STRING"].encode().split(b","))
 
 
+def do_pattern(environ, start_response):
+    start_response("200 OK", [PLAIN])
+    return [pattern(int(environ["QUERY_STRING"]))]
+
+
+def do_pattern_stream(environ, start_response):
+    start_response("200 OK", [PLAIN])
+    data = pattern(int(environ["QUERY_STRING"]))
+    for start in range(0, len(data), 1 << 20):
+        yield data[start : start + (1 << 20)]
+
+
+def pattern(size: int) -> bytes:
+    return (b"0123456789abcdef" * (size // 16 + 1))[:size]
+
+
 def do_nothing(environ, start_response):
     start_response("200 OK", [PLAIN])
     return []
