@@ -12,7 +12,8 @@ export function help(table: readonly OptionSpec[]): string {
     return group(section === 'core' ? 'Core' : `Plugin ${section}`, own)
   })
   return [
-    'Usage: wsgi-core [OPTIONS] [APP]\n',
+    'Usage: wsgi-core [OPTIONS] [APP]',
+    '       wsgi-core reload --pid FILE [--timeout SECONDS]\n',
     'APP is MODULE, MODULE:NAME, MODULE:OBJECT.ATTRIBUTE or MODULE:FACTORY("ARG", key=1).\n',
     group('Command', Object.values(COMMAND_OPTIONS)),
     ...groups,

@@ -9,9 +9,12 @@ import {
   version,
 } from '../core/index.ts'
 import { commandLine } from './command-line.ts'
+import { withControl } from './control.ts'
 import { causes, EXIT, exitCodeOf, tracebackOf } from './exit-codes.ts'
 import { help } from './help.ts'
-import { createPidfile } from './pidfile.ts'
+import { createPidfile, type Pidfile } from './pidfile.ts'
+import { isReloadCommand, reloadCommand } from './reload.ts'
+import { reload } from './reloading.ts'
 import { handleSignals } from './signals.ts'
 
 /** `wsgi-core [OPTIONS] [APP]`. Ends the process with gunicorn's exit codes. */
@@ -25,6 +28,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 }
 
 async function run(argv: readonly string[]): Promise<number> {
+  if (isReloadCommand(argv)) return print(await reloadCommand(argv.slice(1)))
   const { values } = commandLine(argv, process.env)(optionTable(await loadPlugins(APPLICATION)))
   if (values.get('version')) return print(`wsgi-core ${version}`)
   if (values.get('help')) return printHelp(values)
@@ -66,15 +70,23 @@ async function serve(sources: Sources): Promise<number> {
 }
 
 /** Another server's pidfile stops the start. */
-async function openPidfile(server: Server): Promise<ReturnType<typeof createPidfile> | undefined> {
+async function openPidfile(server: Server): Promise<Pidfile | undefined> {
   const { configuration } = server
   if (!configuration?.core.pid) return undefined
   try {
-    return createPidfile(resolve(configuration.cwd, configuration.core.pid))
+    const pidfile = createPidfile(resolve(configuration.cwd, configuration.core.pid))
+    const failed = (err: Error) =>
+      server.log?.warn({ err }, "'wsgi-core reload' will not reach this server")
+    return withControl(pidfile, { reload: () => askedToReload(server) }, failed)
   } catch (error) {
     await server.close({ quick: true })
     throw error
   }
+}
+
+function askedToReload(server: Server) {
+  server.log?.info('Handling command: reload')
+  return reload(server)
 }
 
 /** Nothing that was not foreseen goes on in an unknown state: say it and stop; a supervisor starts anew. */

@@ -93,8 +93,8 @@ function release(path: string): void {
   }
 }
 
-// Null: no file, or nothing in it that can be a process, which gunicorn takes for stale too.
-function readPid(path: string): number | null {
+/** Null: no file, or nothing in it that can be a process, which gunicorn takes for stale too. */
+export function readPid(path: string): number | null {
   try {
     const text = readFileSync(path, 'latin1').trim()
     return /^[1-9]\d{0,9}$/.test(text) ? Number(text) : null
@@ -104,7 +104,8 @@ function readPid(path: string): number | null {
   }
 }
 
-function isAlive(pid: number): boolean {
+/** Whether a process with this id runs, ours or another's. */
+export function isAlive(pid: number): boolean {
   if (pid > LARGEST_PID) return false
   try {
     process.kill(pid, 0)

@@ -1,5 +1,5 @@
 import type { Server } from '../core/index.ts'
-import { tracebackOf } from './exit-codes.ts'
+import { reload } from './reloading.ts'
 
 /** Binds gunicorn's signals to the server. @returns the promise of its end. */
 export function handleSignals(server: Server): Promise<void> {
@@ -14,7 +14,10 @@ export function handleSignals(server: Server): Promise<void> {
     process.on('SIGTERM', (signal) => stop(signal, false))
     process.on('SIGINT', (signal) => stop(signal, true))
     process.on('SIGQUIT', (signal) => stop(signal, true))
-    process.on('SIGHUP', () => reload(server))
+    process.on('SIGHUP', () => {
+      server.log?.info('Handling signal: hup')
+      void reload(server)
+    })
     process.on('SIGUSR1', () => reopenLogs(server))
     for (const signal of UNHANDLED) process.on(signal, () => ignore(server, signal))
   })
@@ -23,19 +26,6 @@ export function handleSignals(server: Server): Promise<void> {
 function reopenLogs(server: Server): void {
   server.log?.info('Handling signal: usr1')
   server.reopenLogs()
-}
-
-/** A reload that fails leaves the server as it was. */
-async function reload(server: Server): Promise<void> {
-  server.log?.info('Handling signal: hup')
-  try {
-    await server.reload()
-    server.log?.info('Reloaded')
-  } catch (err) {
-    const traceback = tracebackOf(err)
-    const details = traceback ? { err, traceback } : { err }
-    server.log?.error(details, 'the reload failed; the server goes on as it was')
-  }
 }
 
 /** Their default action would end or stop the process. */

@@ -1,0 +1,18 @@
+import type { Server } from '../core/index.ts'
+import type { Outcome } from './control.ts'
+import { exitCodeOf, tracebackOf } from './exit-codes.ts'
+
+/** Reloads, and says how it went: in the log, and to whoever asked. A reload that fails leaves the server as it was. */
+export async function reload(server: Server): Promise<Outcome> {
+  try {
+    await server.reload()
+    server.log?.info('Reloaded')
+    return { ok: true }
+  } catch (err) {
+    const traceback = tracebackOf(err)
+    const details = traceback ? { err, traceback } : { err }
+    server.log?.error(details, 'the reload failed; the server goes on as it was')
+    const reason = err instanceof Error ? err.message : String(err)
+    return { ok: false, reason, exitCode: exitCodeOf(err), traceback }
+  }
+}
