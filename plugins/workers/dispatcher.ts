@@ -22,6 +22,8 @@ export interface DispatcherOptions {
   readonly limit: number
   /** Scoreboard entries, one for each worker thread there can be. */
   readonly entries: number
+  /** Whether a request that can be executed once more is, when its worker dies. */
+  readonly retrySafe: boolean
   readonly log: Pick<Logger, 'warn'>
 }
 
@@ -38,6 +40,7 @@ export class Dispatcher implements Front {
   readonly #links = new Set<WorkerLink>()
   readonly #limit: number
   readonly #log: Pick<Logger, 'warn'>
+  readonly #retrySafe: boolean
   /** Since the queue was found full. */
   #refused = 0
   #timer: NodeJS.Timeout | undefined
@@ -52,8 +55,10 @@ export class Dispatcher implements Front {
   #lastMark = 0
   #closed = false
 
-  constructor(directory: RuntimeDirectory, { limit, entries, log }: DispatcherOptions) {
+  constructor(directory: RuntimeDirectory, options: DispatcherOptions) {
+    const { limit, entries, retrySafe, log } = options
     this.#limit = limit
+    this.#retrySafe = retrySafe
     this.#log = log
     this.#depth = Math.min(BATCH, limit)
     this.#directory = directory
@@ -137,6 +142,7 @@ export class Dispatcher implements Front {
 
   /** Takes the job that a scoreboard entry names off the books and fails it. */
   fail(id: number, failure: Failure, told?: (waited: boolean) => void): void {
+    if (failure === 'died' && this.#retrySafe && this.#repeat(id)) return told?.(false)
     const job = this.#settle(id)
     job?.fail(failure)
     told?.(job !== undefined)
@@ -250,7 +256,27 @@ export class Dispatcher implements Front {
   #again(id: number): void {
     if (this.#begun.has(id)) return // its worker is done with it; the rest of its answer is on the way
     const isWanted = !this.#left.has(id)
-    const job = this.#settle(id)
-    if (job && isWanted) this.dispatch(job)
+    const job = this.#queue.reclaim(id)
+    if (!job) return this.fail(id, 'died')
+    this.#left.delete(id)
+    if (isWanted) this.#dispatchFirst(job)
+  }
+
+  /** Its worker died while it executed this request, which may be executed once more. @returns whether it will be. */
+  #repeat(id: number): boolean {
+    const job = this.#queue.find(id)
+    if (!job?.isRepeatable || job.wasRepeated || this.#begun.has(id)) return false
+    if (!this.#queue.reclaim(id)) return false
+    this.#log.warn({ request: id }, 'a request whose worker died is given to another')
+    job.wasRepeated = true
+    this.#dispatchFirst(job)
+    return true
+  }
+
+  /** It has waited before: it goes ahead of all that wait. */
+  #dispatchFirst(job: Job): void {
+    if (this.#closed) job.fail('stopping')
+    else if (this.#hasRoom) this.#queue.push(job)
+    else this.#waiting.splice(this.#next, 0, job)
   }
 }

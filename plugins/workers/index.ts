@@ -74,6 +74,12 @@ export default definePlugin({
       default: false,
       arg: 'preload',
     },
+    retrySafe: {
+      doc: 'Execute a request once more, in another worker, when its worker died: where its method is safe (GET, HEAD, OPTIONS, TRACE) and nothing of its answer was seen.',
+      format: 'flag',
+      default: false,
+      arg: 'retry-safe',
+    },
     queueLimit: {
       doc: 'Requests that may wait for a worker; past it the answer is 503.',
       format: 'natural',

@@ -11,6 +11,8 @@ export type Failure =
   | 'overloaded'
   /** The worker died while it executed the request. */
   | 'died'
+  /** The disk for what does not fit into a slot is full. */
+  | 'storage'
   /** The worker took longer than `timeout`. */
   | 'timeout'
   /** The server stops. */
@@ -37,6 +39,13 @@ export interface Job {
   readonly bodyMicroseconds: number
   /** Set by the pool while the job is dispatched; 0 else. */
   id: number
+  /**
+   * Whether it may be executed once more, its worker having died: its method is safe (RFC 9110 §9.2.1), nothing of an
+   * answer was seen, and somebody waits for it.
+   */
+  readonly isRepeatable: boolean
+  /** Set by the pool when that was done: it is not done again. */
+  wasRepeated: boolean
   /** A whole answer: `bytes[start..end)` is the body, valid during the call only. `failed`: make the error page. */
   whole(head: string, bytes: Buffer, start: number, end: number, failed: boolean): void
   head(head: string): void
@@ -58,7 +67,7 @@ export interface Job {
   pull(max: number): Promise<{ bytes: Buffer; last: boolean; gone: boolean }>
   /** The app failed after its head. */
   abort(): void
-  fail(failure: Failure): void
+  fail(failure: Failure, cause?: Error): void
 }
 
 /** The connection that an answer comes over. */

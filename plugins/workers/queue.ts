@@ -76,7 +76,12 @@ export class Queue {
     this.#turns[index] = turn
     job.id = ((turn << INDEX_BITS) | index) >>> 0
     this.#jobs[index] = job
-    this.#encode(job, index)
+    try {
+      this.#encode(job, index)
+    } catch (error) {
+      this.settle(job.id) // a full disk, most often
+      return job.fail('storage', error as Error)
+    }
     this.#schedule()
   }
 
@@ -89,12 +94,34 @@ export class Queue {
   settle(id: number): Job | undefined {
     const job = this.find(id)
     if (!job) return undefined
-    const index = id & INDEX_MASK
+    if (job.body.kind === 'file') this.#removeFile(id)
+    return this.#release(job)
+  }
+
+  /** Takes a job off the books that is to be pushed once more. @returns undefined where its body's file is gone. */
+  reclaim(id: number): Job | undefined {
+    const job = this.find(id)
+    if (!job) return undefined
+    if (job.body.kind === 'file' && !this.#bringBack(id, job.body.path)) return undefined
+    return this.#release(job)
+  }
+
+  #release(job: Job): Job {
+    const index = job.id & INDEX_MASK
     this.#jobs[index] = undefined
     this.#free.push(index)
-    if (job.body.kind === 'file') this.#removeFile(job.id)
     job.id = 0
     return job
+  }
+
+  /** A worker removes the file when it opens it. */
+  #bringBack(id: number, path: string): boolean {
+    try {
+      renameSync(this.#file(id), path)
+      return true
+    } catch {
+      return false
+    }
   }
 
   /** Writes `count` control slots at once. */

@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 
 const ENTRY = 64
 /** Marks a request in a scoreboard field: bit 63. */
@@ -23,8 +23,8 @@ export class Scoreboard {
 
   constructor(path: string, entries: number) {
     this.#fd = openSync(path, 'wx+', 0o600)
-    ftruncateSync(this.#fd, entries * ENTRY)
     this.#view = Buffer.alloc(entries * ENTRY)
+    writeSync(this.#fd, this.#view) // all of it: a worker that writes where a full disk has no page gets SIGBUS
   }
 
   /** Reads the first `entries` entries. @returns those that execute a request. */

@@ -14,6 +14,7 @@ import {
   spoolBytes,
 } from './request-body.ts'
 import { Spill } from './spill.ts'
+import type { Storage } from './storage.ts'
 
 /** Bytes of answers that are held in memory for clients that do not keep up; what is more goes to files. */
 const MEMORY_BUDGET = 67_108_864
@@ -31,9 +32,12 @@ const STATUS_OF: Record<Failure, number> = {
   overloaded: 503,
   stopping: 503,
   died: 502,
+  storage: 507,
   timeout: 504,
 }
 const EMPTY: Body = { kind: 'none' }
+/** RFC 9110 §9.2.1. */
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
 /** Answers whose clients do not keep up. */
 let backlogged = 0
@@ -48,6 +52,7 @@ export interface Setting {
   readonly body: BodyOptions
   /** SCRIPT_NAME of all requests. */
   readonly rootPath: string
+  readonly storage: Storage
   /** Read bodies before dispatch; false: the worker asks for them. */
   readonly buffering: boolean
   readonly observesEnviron: boolean
@@ -61,6 +66,7 @@ export class Exchange implements Job {
   body: Body = EMPTY
   headTime = performance.now()
   bodyMicroseconds = 0
+  wasRepeated = false
   readonly #setting: Setting
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
@@ -69,6 +75,8 @@ export class Exchange implements Job {
   /** Bytes of an on-demand body that the worker has. */
   #pulled = 0
   #dispatched = false
+  /** A 1xx answer went out. */
+  #informed = false
   #over = false
   /** Its client did not keep up at some time. */
   #isBacklogged = false
@@ -79,6 +87,11 @@ export class Exchange implements Job {
     this.#reply = reply
     this.#response = reply.raw as EngineResponse
     this.#response.owner = this
+  }
+
+  get isRepeatable(): boolean {
+    const seen = this.#over || this.#informed || this.#response.headersSent
+    return !seen && this.body.kind !== 'onDemand' && SAFE_METHODS.has(this.#request.method)
   }
 
   /** Reads the body where there is one, then hands the request to the pool. */
@@ -152,6 +165,7 @@ export class Exchange implements Job {
     // RFC 9110 §15.2: HTTP/1.0 knows no 1xx
     if (!hints.link || this.#request.raw.httpVersion === '1.0') return
     try {
+      this.#informed = true
       this.#response.writeEarlyHints(hints)
     } catch (err) {
       this.#setting.log.warn({ err }, 'early hints that cannot be sent') // node:http checks Link's form
@@ -195,8 +209,9 @@ export class Exchange implements Job {
     this.#cutOff(new Error('the application failed after its head was sent'))
   }
 
-  fail(failure: Failure): void {
+  fail(failure: Failure, cause?: Error): void {
     if (this.#over) return
+    if (cause) return this.#refuse(this.#setting.storage.failed(cause))
     const status = STATUS_OF[failure]
     this.#failed(status, new Error(`no answer from a worker: ${failure}`))
   }
@@ -266,7 +281,7 @@ export class Exchange implements Job {
 
   #spool(): void {
     const { bytes } = this.body as { bytes: Buffer }
-    spoolBytes(bytes, this.#setting.body.directory, (result) => {
+    spoolBytes(bytes, this.#setting.storage, (result) => {
       if (typeof result === 'number') return this.#refuse(result)
       this.body = result
       if (this.#over) return this.#removeSpool()
@@ -341,11 +356,21 @@ export class Exchange implements Job {
 
   #startSpill(): void {
     const response = this.#response
-    this.#spill = new Spill(this.#setting.body.directory, SPILL_LIMIT, {
-      write: (bytes) => response.write(bytes),
-      end: () => response.end(),
-      fail: (error) => this.#break(error),
-    })
+    const { storage } = this.#setting
+    const fail = (error: Error) => {
+      storage.failed(error)
+      this.#break(error)
+    }
+    try {
+      const write = (bytes: Buffer) => response.write(bytes)
+      this.#spill = new Spill(storage.directory, SPILL_LIMIT, {
+        write,
+        end: () => response.end(),
+        fail,
+      })
+    } catch (error) {
+      return fail(error as Error)
+    }
     response.on('drain', () => this.#spill?.resume())
   }
 
@@ -375,6 +400,7 @@ export class Exchange implements Job {
   /** The client must see that the answer is not whole. */
   #break(error: Error): void {
     this.#tellFailed(error)
+    this.#over = true
     this.#response.destroy()
   }
 

@@ -4,6 +4,7 @@ import { NoApplication } from './errors.ts'
 import { Exchange, type Setting } from './exchange.ts'
 import { restoreUrl, routableUrl } from './odd-paths.ts'
 import { findPython, SPAWNER } from './python.ts'
+import { Storage } from './storage.ts'
 
 const name = 'wsgi'
 /** From the order to stop until a worker is killed, in milliseconds. Requests have been waited for before. */
@@ -143,13 +144,16 @@ function createSetting(
     rootPath: string
   },
 ): Setting {
+  const log = core.logger(name)
+  const storage = new Storage(pool.directory, log)
   return {
     pool,
     rootPath: options.rootPath || scriptName(options.env),
     hooks: core.hooks,
-    log: core.logger(name),
+    log,
+    storage,
     body: {
-      directory: pool.directory,
+      storage,
       limit: core.options.limitRequestBody || Number.POSITIVE_INFINITY,
       timeout: options.clientBodyTimeout * 1000,
     },

@@ -2,16 +2,17 @@ import { close, open, unlink, write, writeFile } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { Body } from '../workers/index.ts'
+import type { Storage } from './storage.ts'
 
 /** Larger bodies go to a file. As much as a block of the protocol holds. */
 const MEMORY_LIMIT = 65_536
 
 /** Why a body did not arrive; the status says it to the client. */
-export type BodyFault = 400 | 408 | 413 | 507
+export type BodyFault = 400 | 408 | 413 | 503 | 507
 
 export interface BodyOptions {
   /** For files of large bodies. */
-  readonly directory: string
+  readonly storage: Storage
   /** The most bytes. */
   readonly limit: number
   /** Milliseconds that may pass between two reads (nginx: client_body_timeout). */
@@ -37,13 +38,13 @@ const spoolPath = (directory: string) => join(directory, `spool-${process.pid}-$
 /** Puts a body that is in memory into a file. */
 export function spoolBytes(
   bytes: Buffer,
-  directory: string,
+  storage: Storage,
   done: (body: Body | BodyFault) => void,
 ): void {
-  const path = spoolPath(directory)
+  const path = spoolPath(storage.directory)
   writeFile(path, bytes, { flag: 'wx', mode: 0o600 }, (error) => {
     if (error) unlink(path, () => {})
-    done(error ? 507 : { kind: 'file', path, length: bytes.length })
+    done(error ? storage.failed(error) : { kind: 'file', path, length: bytes.length })
   })
 }
 
@@ -93,11 +94,11 @@ export class BodyReader {
   }
 
   #startSpool(): void {
-    const path = spoolPath(this.#options.directory)
+    const path = spoolPath(this.#options.storage.directory)
     this.#spool = { path, fd: undefined, written: 0 }
     this.#request.pause()
     open(path, 'wx', 0o600, (error, fd) => {
-      if (error) return this.#fail(507)
+      if (error) return this.#noRoom(error)
       const spool = this.#spool
       if (!spool || this.#over) return this.#discard(fd, path)
       spool.fd = fd
@@ -126,13 +127,17 @@ export class BodyReader {
         return this.#write(fd, bytes, from + count)
       this.#writing = false
       if (this.#over) this.#discard(fd, (this.#spool as { path: string }).path)
-      else if (error) this.#fail(507)
+      else if (error) this.#noRoom(error)
       else this.#drain()
     })
   }
 
   #close(fd: number, path: string): void {
-    close(fd, () => this.#finish({ kind: 'file', path, length: this.#size }))
+    close(fd, (error) => {
+      if (!error) return this.#finish({ kind: 'file', path, length: this.#size })
+      unlink(path, () => {})
+      this.#noRoom(error)
+    })
     if (this.#spool) this.#spool.fd = undefined
   }
 
@@ -141,6 +146,10 @@ export class BodyReader {
     this.#over = true
     clearTimeout(this.#timer)
     this.#done(body)
+  }
+
+  #noRoom(error: Error): void {
+    if (!this.#over) this.#fail(this.#options.storage.failed(error))
   }
 
   #fail(fault: BodyFault): void {

@@ -31,6 +31,7 @@ test.before.each((context) => {
   context.dispatcher = new Dispatcher(directory, {
     limit: 3,
     entries: 8,
+    retrySafe: true,
     log: log as never,
   })
   context.dispatcher.open()
@@ -147,7 +148,12 @@ test('tells a worker that begins a request whose client has left', async (contex
 
 test('fails all that waits and is under way when it closes, and what comes later', (context) => {
   const directory = new RuntimeDirectory()
-  const dispatcher = new Dispatcher(directory, { limit: 9, entries: 8, log: console })
+  const dispatcher = new Dispatcher(directory, {
+    limit: 9,
+    entries: 8,
+    retrySafe: false,
+    log: console,
+  })
   const [waiting, late] = [new NotingJob(), new NotingJob()]
   dispatcher.dispatch(waiting) // no pipe yet: it waits
   dispatcher.close()

@@ -16,6 +16,8 @@ export class NotingJob implements Job {
   readonly bodyMicroseconds = 0
   readonly flushed = true
   id = 0
+  isRepeatable = false
+  wasRepeated = false
   /** What `data` answers. */
   takes = true
   received = ''

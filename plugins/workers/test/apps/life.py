@@ -128,6 +128,13 @@ def big(environ, start_response, size):
     return answer(start_response, "x" * int(size))
 
 
+def work(environ, start_response, _):
+    """Takes long enough that a worker is most often at it."""
+    environ["wsgi.input"].read()
+    time.sleep(0.003)
+    return answer(start_response, str(os.getpid()))
+
+
 def close_descriptors(environ, start_response, _):
     note(f"closerange {os.getpid()}")
     os.closerange(3, 100)
@@ -176,6 +183,7 @@ ACTIONS = {
     "stream": stream,
     "close": hang_in_close,
     "big": big,
+    "work": work,
     "closerange": close_descriptors,
     "part": part,
 }
