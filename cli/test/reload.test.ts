@@ -43,8 +43,8 @@ test('of code that cannot serve exits with the reason and a code; the old goes o
 }) => {
   const server = await start(site)
   for (const [broken, code, reason] of [
-    ['raise ValueError("not yet")\n', 3, /line 1, in <mod[^]*ValueError: not yet/],
-    ['def app(:\n', 3, /shop\.py", line 1[^]*SyntaxError/],
+    ['raise ValueError("not yet")\n', 3, /line 1, in <mod[\s\S]*ValueError: not yet/],
+    ['def app(:\n', 3, /shop\.py", line 1[\s\S]*SyntaxError/],
     ['shop = 1\n', 4, /no attribute 'app' in 'shop'/],
     ['import os\nos._exit(7)\n', 3, /ended while it started: code 7/],
     ['import os\nos.kill(os.getpid(), 9)\n', 3, /while it started: SIGKILL/],
@@ -162,7 +162,7 @@ test('a socket file that is none does not keep the server from starting', async 
   site.write('shop.pid.ctl', 'mine')
   const server = await start(site)
   await server.line(/'wsgi-core reload' will not reach this server/)
-  assert.match(server.log(), /'wsgi-core reload' will not reach this server[^]*is no socket/)
+  assert.match(server.log(), /'wsgi-core reload' will not reach this server[\s\S]*is no socket/)
   assert.is((await reload(site, '-p', 'shop.pid')).code, 1)
 })
 
