@@ -5,6 +5,7 @@ import json
 import os
 import select
 import signal
+import socket
 import unittest
 from unittest import mock
 
@@ -172,6 +173,34 @@ class SpawnerTest(LifeCase):
         self.assertEqual(front.board[2], IN_USE | held.request)
         front.reply(held, BODY, b"x", 1)
         front.wait_frame(held.request)
+
+    def test_a_front_that_comes_later_gets_its_own_answers(self) -> None:
+        front = self.boot(threads=2)
+        front.command({"command": "front", "front": 7})
+        front.wait_event("front", front=7)
+        answers = os.open(front.path("answers-7"), os.O_RDWR)
+        self.addCleanup(os.close, answers)
+        request = front.send("/nothing", front=7)
+        front.wait(lambda: select.select([answers], [], [], 0)[0], "the answer")
+        self.assertEqual(FRAME.unpack(os.read(answers, 4_096)[:16])[1:3], (request, RESPONSE))
+
+    def test_a_front_that_dies_costs_its_request_alone(self) -> None:
+        front = self.front(fronts=[0, 1]).open_fifos()
+        self.addCleanup(os.close, os.open(front.path("answers-1"), os.O_RDWR))
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(front.path("front-1.sock"))
+        listener.listen()
+        front.spawn(0)
+        front.wait_event("ready")
+        pid = front.board[0]
+        front.send("/wait_input", kind=4, length=1, front=1)
+        link, _ = listener.accept()
+        listener.close()
+        link.close()
+        front.send("/wait_input", kind=4, length=1, front=1)  # it stood in the pipe
+        self.assertEqual(front.ask("/pid").body.split()[0], str(pid).encode())
+        front.wait_idle()
+        self.assertEqual([event for event in front.events if event["event"] in ("leaving", "log")], [])
 
     def test_preload_imports_once(self) -> None:
         front = self.boot(2, preload=True, target="counted:app")

@@ -15,6 +15,8 @@ from .scoreboard import BEGAN, CURRENT, IN_USE, SERVED
 
 # Milliseconds between two looks for a front that is not ready yet.
 FRONT_POLL = 20
+# A front that lives says nothing in this time on a connection that says nothing.
+PROBE_SECONDS = 1.0
 
 
 class Lane:
@@ -32,9 +34,19 @@ class Lane:
     def connect(self, front: int) -> Link:
         link = self.links.get(front)
         if link is None:
-            path = os.path.join(self.directory, f"front-{front}.sock")
-            link = self.links[front] = Link(path, self.number)
+            link = self.links[front] = Link(front_socket(self.directory, front), self.number)
         return link
+
+    def forget(self, front: int) -> bool:
+        """Drop a request whose front has died; false where the front lives, and the fault is another."""
+        link = self.links.get(front)
+        if not is_dead(front_socket(self.directory, front)):
+            return False
+        if link is not None:
+            link.socket.close()
+            del self.links[front]
+        self.entry[CURRENT] = 0
+        return True
 
     def close(self) -> None:
         for link in self.links.values():
@@ -45,10 +57,30 @@ class SharedFiles:
     """The descriptors that all threads of a worker share."""
 
     def __init__(self, directory: str, fronts: list[int]) -> None:
-        self.answers = {front: open_answers(os.path.join(directory, f"answers-{front}")) for front in fronts}
+        self.answers = AnswerPipes(directory)
+        for front in fronts:
+            self.answers.open(front)
         self.queue = os.open(os.path.join(directory, "queue"), os.O_RDONLY | os.O_NONBLOCK)
         os.set_blocking(self.queue, True)
         self.bodies = os.open(os.path.join(directory, "bodies"), os.O_RDONLY)
+
+
+class AnswerPipes(dict):
+    """The writing ends by front. A front that comes later gets its own with the first slot of it."""
+
+    def __init__(self, directory: str) -> None:
+        super().__init__()
+        self.directory = directory
+
+    def __missing__(self, front: int) -> int:
+        return self.open(front)
+
+    def open(self, front: int) -> int:
+        descriptor = open_answers(os.path.join(self.directory, f"answers-{front}"))
+        kept = self.setdefault(front, descriptor)
+        if kept != descriptor:  # another thread was quicker
+            os.close(descriptor)
+        return kept
 
 
 def open_answers(path: str) -> int:
@@ -66,6 +98,25 @@ def open_answers(path: str) -> int:
             raise FrontGone(errno.EPIPE, "the front is gone")
 
 
+def front_socket(directory: str, front: int) -> str:
+    return os.path.join(directory, f"front-{front}.sock")
+
+
+def is_dead(path: str) -> bool:
+    """Whether nobody listens there. A front that is about to be gone may still take a connection, but ends it."""
+    import socket
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(PROBE_SECONDS)
+        try:
+            probe.connect(path)
+            return not probe.recv(1)
+        except (socket.timeout, TimeoutError):
+            return False
+        except OSError:
+            return True
+
+
 def serve(lane: Lane, life, app, base: dict) -> None:
     """Serve until the process leaves or the front is gone."""
     handle = create_handler(lane, life, app, base)
@@ -77,10 +128,14 @@ def serve(lane: Lane, life, app, base: dict) -> None:
             if slot:
                 raise ProtocolError(f"a slot of {len(slot)} bytes")
             raise FrontGone("end of file")
-        if slot[0]:
-            obey(lane, life, slot)
-        else:
-            handle(slot)
+        try:
+            if slot[0]:
+                obey(lane, life, slot)
+            else:
+                handle(slot)
+        except FrontGone as error:
+            if error.errno == errno.EBADF or not lane.forget(slot[3]):
+                raise
 
 
 def obey(lane: Lane, life, slot: bytes) -> None:

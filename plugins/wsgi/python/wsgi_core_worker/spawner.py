@@ -190,6 +190,9 @@ class Spawner:
         elif name == "kill":
             if command["pid"] in self.children:
                 os.kill(command["pid"], command["signal"])
+        elif name == "front":
+            make_fifos(self.config["directory"], [command["front"]])
+            emit("front", front=command["front"])
         elif name == "stop":
             self.stopping = True
         else:
