@@ -12,6 +12,7 @@ from .protocol import (
 COPY_LIMIT = 16_384
 # From here on it pays to store a body instead of sending it.
 STORE_LIMIT = 65_536
+write = os.write
 # The kernel grants what it will: the more, the fewer turns a big answer takes.
 SEND_BUFFER = 1 << 20
 
@@ -27,6 +28,7 @@ class Link:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         with self:
             self.socket.connect(path)
+        self.descriptor = self.socket.fileno()
         self.memory: AnswerMemory | None = None
         self.offered = False
         self.send(0, HELLO, body=HELLO_PAYLOAD.pack(VERSION, os.getpid()))
@@ -46,8 +48,7 @@ class Link:
             frames += encode(request, STORED, self.entry, place)
             if kind == RESPONSE and start + AREA_SIZE >= len(body):
                 frames += encode(request, END, self.entry)
-            with self:
-                self.socket.sendall(frames)
+            self.put(frames)
             frames = b""
 
     def has_memory(self) -> bool:
@@ -64,13 +65,23 @@ class Link:
                     self.memory = memory
         return self.memory is not None
 
+    def put(self, frames: bytes) -> None:
+        """Send whole frames; quicker than the socket's own sendall()."""
+        try:
+            sent = write(self.descriptor, frames)
+            if sent < len(frames):
+                self.socket.sendall(frames[sent:])
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
+
     def send(self, request: int, kind: int, head: bytes = b"", body: bytes = b"", flags: int = 0) -> None:
         prefix = FRAME.pack(len(head) + len(body), request, kind, flags, self.entry, len(head)) + head
+        if len(body) <= COPY_LIMIT:
+            self.put(prefix + body)
+            return
         try:
-            if len(body) <= COPY_LIMIT:
-                self.socket.sendall(prefix + body)
-            else:
-                self.send_rest(prefix, body, self.socket.sendmsg((prefix, body)))
+            self.send_rest(prefix, body, self.socket.sendmsg((prefix, body)))
         except BaseException as error:
             self.__exit__(type(error), error, None)
             raise

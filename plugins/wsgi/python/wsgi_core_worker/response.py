@@ -6,6 +6,7 @@ import os
 from .control import log
 from .file_wrapper import FileWrapper, locate_file
 from .head import encode_head
+from .link import COPY_LIMIT
 from .protocol import (
     ABORT, APP_FAILED, ATOMIC_LIMIT, DATA, END, FRAME, FRAME_HEAD, HEAD, INFORMATION, RESPONSE, FrontGone,
 )  # fmt: skip
@@ -164,17 +165,27 @@ class Answer:
 
     def send_stream(self, chunks) -> None:
         if not self.bodiless:
+            chunks = iter(chunks)
             for chunk in chunks:
                 if self.bodiless:
                     break
-                if self.head_sent and self.left is None and type(chunk) is bytes and 0 < len(chunk) <= DATA_LIMIT:
-                    # send_chunk() in short, for all but the first chunk of most streams
-                    if self.lane.entry[GONE] == self.key:
-                        raise ClientGone("the client is gone")
-                    self.link.send_body(self.request, DATA, b"", chunk)
-                else:
-                    self.send_chunk(chunk)
+                self.send_chunk(chunk)
+                if self.head_sent and self.left is None and self.link is not None:
+                    self.send_more(chunks)
         self.finish()
+
+    def send_more(self, chunks) -> None:
+        """send_chunk() for all but the first chunk of most streams, over bound locals."""
+        link, entry, key, request = self.link, self.lane.entry, self.key, self.request
+        number, put = self.lane.number, link.put
+        for chunk in chunks:
+            size = len(chunk) if type(chunk) is bytes else 0
+            if not 0 < size <= COPY_LIMIT:
+                self.send_chunk(chunk)
+            elif entry[GONE] == key:
+                raise ClientGone("the client is gone")
+            else:
+                put(pack(size, request, DATA, 0, number, 0) + chunk)
 
     def send_chunk(self, chunk: bytes) -> None:
         """Send a chunk at once, the head before the first that is not empty (PEP 3333)."""
