@@ -18,7 +18,7 @@ export function commandLine(
   const { words, fault } = splitWords(env[VARIABLE] ?? '')
   return (table) => {
     const typed = parseArguments(argv, table)
-    const preset = parseArguments(words, table)
+    const preset = parseArguments(fault ? [] : words, table)
     const values = new Map(preset.values)
     const app = values.get('app')
     values.delete('app')

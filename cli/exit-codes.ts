@@ -16,7 +16,7 @@ export const EXIT = {
 export function exitCodeOf(error: unknown): number {
   for (const cause of causes(error)) {
     if ('exitCode' in cause && typeof cause.exitCode === 'number') return cause.exitCode
-    if (isAddressFault(cause)) return EXIT.failure
+    if (isPlaceFault(cause)) return EXIT.failure
     if ('code' in cause && USAGE.has(String(cause.code))) return EXIT.usage
   }
   return EXIT.failure
@@ -33,15 +33,14 @@ export function tracebackOf(error: unknown): string | undefined {
   return carrier && String((carrier as { traceback?: unknown }).traceback)
 }
 
-/** Whether the addresses to listen at are all that is wrong: gunicorn's exit code for that is 1. */
-const isAddressFault = (error: Error) =>
+/** Whether addresses to listen at, or the folder, are all that is wrong: gunicorn's exit code for that is 1. */
+const isPlaceFault = (error: Error) =>
   'code' in error &&
   error.code === BAD_CONFIG &&
-  error.message
-    .split('\n')
-    .every((line) =>
-      /^[^:]*(--bind( of GUNICORN_CMD_ARGS)?|BIND|PORT|'bind'): address '/.test(line),
-    )
+  error.message.split('\n').every((line) => PLACE_FAULT.test(line))
+
+const PLACE_FAULT =
+  /^(argument --(bind|chdir)( of GUNICORN_CMD_ARGS)?|variable (PORT|WSGI_CORE_(BIND|CHDIR))|setting '(bind|chdir)'): (address '|there is no folder)/
 
 const BAD_CONFIG = 'WSGI_CORE_BAD_CONFIG'
 

@@ -46,8 +46,8 @@ lines('names no application: said, and not read', () => {
 })
 
 lines('has its name before its faults', () => {
-  assert.equal(read("--wrokers 4 -w 2 'x", '--frobnicate').faults, [
-    "variable GUNICORN_CMD_ARGS: no closing '",
+  assert.equal(read("-w 2 'x").faults, ["variable GUNICORN_CMD_ARGS: no closing '"])
+  assert.equal(read('--wrokers 4 -w 2', '--frobnicate').faults, [
     "variable GUNICORN_CMD_ARGS: argument --wrokers: unknown option; did you mean '--workers'?",
     'argument --frobnicate: unknown option; see --help',
   ])

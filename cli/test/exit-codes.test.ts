@@ -13,6 +13,11 @@ test('an address that cannot be used exits with 1, as in gunicorn', () => {
   assert.is(exitCodeOf(new errors.AddressInUse('http://127.0.0.1:80')), EXIT.failure)
 })
 
+test('so does a folder that is not there', () => {
+  const text = "argument --chdir: there is no folder '/nowhere'"
+  assert.is(exitCodeOf(new errors.BadConfig(text)), EXIT.failure)
+})
+
 test('any other bad option or value exits with 2, also beside a bad address', () => {
   const address = "argument --bind: address 'x:99999' is not valid"
   const value = 'argument --timeout: must be a number of seconds, 0 or more: value was "abc"'

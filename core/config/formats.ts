@@ -108,8 +108,8 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     repeatable: true,
     parse: (text) => [text],
     check(value) {
-      const ok = isTexts(value) && value.every((pair) => /^[^=\0]+=[^\0]*$/.test(pair))
-      if (!ok) fail('must be KEY=VALUE')
+      const ok = isTexts(value) && value.every((pair) => /^[^=\0]+(=[^\0]*)?$/.test(pair))
+      if (!ok) fail('must be KEY=VALUE, or KEY for an empty one')
     },
   },
   rootPath: {

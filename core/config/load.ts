@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import convict from 'convict'
 import { type Address, parseBind } from '../address.ts'
@@ -95,7 +96,9 @@ export async function loadConfiguration(sources: Sources): Promise<Configuration
   ]
   const standIns = findStandIns(table, sources.env, values)
   overlay(config, values, standIns, args.values, table)
-  faults.push(...invalidValues(config, (spec) => place(spec, args, standIns, sources.env), table))
+  const placeOf = (spec: OptionSpec) => place(spec, args, standIns, sources.env)
+  faults.push(...invalidValues(config, placeOf, table))
+  faults.push(...missingFolder(config, placeOf, table, sources.cwd))
   if (faults.length > 0) throw new BadConfig(faults.join('\n'))
   if (sources.target?.required && uses.length === 0) throw new NothingToServe()
   const ignored = judged.verdicts.flatMap(({ warning = [] }) => warning)
@@ -246,6 +249,21 @@ function invalidValues(
         return spec ? `${placeOf(spec)}${line.slice(path.length)}` : line
       })
   }
+}
+
+/** Everything else starts from there: said now, and not by whatever fails first. */
+function missingFolder(
+  config: Config,
+  placeOf: (spec: OptionSpec) => string,
+  table: readonly OptionSpec[],
+  cwd: string,
+): string[] {
+  const chdir = config.get('chdir')
+  if (typeof chdir !== 'string') return []
+  const folder = resolve(cwd, chdir)
+  if (existsSync(`${folder}/.`)) return []
+  const spec = table.find(({ path }) => path === 'chdir') as OptionSpec
+  return [`${placeOf(spec)}: there is no folder '${folder}'`]
 }
 
 function place(

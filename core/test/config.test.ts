@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -215,6 +215,7 @@ reading('takes texts from files for any kind of option', async ({ load }) => {
 })
 
 reading('resolves paths of sockets in the folder of chdir', async ({ folder, load }) => {
+  mkdirSync(join(folder, 'sub'))
   const loaded = await load({ values: { chdir: 'sub', bind: ['unix:app.sock', ':80'] } })
   assert.is(loaded.cwd, join(folder, 'sub'))
   assert.equal(loaded.binds, [
@@ -305,6 +306,14 @@ for (const [format, value] of [
     } else assert.match((await faults({ values: { [format]: value } }))[0] ?? '', `'${format}':`)
   })
 }
+
+wrong('says so where the folder of chdir is none', async ({ folder, faults }) => {
+  writeFileSync(join(folder, 'file'), '')
+  const absent = await faults({ argv: '--chdir nowhere', env: { WSGI_CORE_CHDIR: folder } })
+  assert.equal(absent, [`argument --chdir: there is no folder '${join(folder, 'nowhere')}'`])
+  const file = await faults({ json: { chdir: 'file' } })
+  assert.equal(file, [`setting 'chdir': there is no folder '${join(folder, 'file')}'`])
+})
 
 wrong('never shows a sensitive value', async ({ faults }) => {
   const found = await faults({ values: { shop: { digits: 'hunter2' } } })

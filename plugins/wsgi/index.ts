@@ -130,8 +130,8 @@ const scriptName = (env: readonly string[]) =>
   (Object.fromEntries(env.map(splitPair)).SCRIPT_NAME ?? '').replace(/\/+$/, '')
 
 function splitPair(pair: string): [string, string] {
-  const at = pair.indexOf('=')
-  return [pair.slice(0, at), pair.slice(at + 1)]
+  const [key = ''] = pair.split('=', 1)
+  return [key, pair.slice(key.length + 1)]
 }
 
 function createSetting(
