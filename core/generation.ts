@@ -12,7 +12,7 @@ import { isTapped } from './hooks.ts'
 import { adoptExpress } from './http/adopt.ts'
 import type { EngineResponse } from './http/door.ts'
 import type { ListenerSpec } from './listeners.ts'
-import type { AccessEntry } from './logging/access-format.ts'
+import type { AccessFormat } from './logging/access-format.ts'
 import { schemaController } from './schema-compilers.ts'
 
 type Express = Parameters<typeof adoptExpress>[0]
@@ -38,7 +38,7 @@ export class Generation {
   constructor(configuration: Configuration, number: number, log: Logger) {
     this.configuration = configuration
     this.#log = log
-    this.#onClose = closeListener(() => this.#left())
+    this.#onClose = closeListener((response) => this.#finished(response))
     this.core = new Core(configuration.core, configuration.cwd, number, log, this.#aborter.signal)
   }
 
@@ -48,16 +48,10 @@ export class Generation {
   }
 
   /** Has each finished request written to the access log. Before `build`. */
-  writeAccessLog(log: { write(entry: AccessEntry): void }): void {
-    this.core.hooks.finished.tap('access-log', (request, response, { statusCode, ...rest }) => {
-      if ((response as EngineResponse).isUnlogged) return
-      log.write({
-        request,
-        statusCode,
-        headers: (name) => response.getHeader(name)?.toString(),
-        remoteAddress: request.socket.remoteAddress ?? '',
-        ...rest,
-      })
+  writeAccessLog(log: { write(...request: Parameters<AccessFormat>): void }): void {
+    this.core.hooks.finished.tap('access-log', (request, response, finished) => {
+      const answer = response as EngineResponse
+      if (!answer.isUnlogged) log.write(request, answer, finished)
     })
   }
 
@@ -174,7 +168,8 @@ export class Generation {
   #serveObserved(request: IncomingMessage, response: EngineResponse): void {
     const { hooks } = this.core
     response.startedAt = performance.now()
-    if (isTapped(hooks.finished)) response.on('close', () => this.#finished(request, response))
+    this.#active++
+    response.on('close', this.#onClose)
     try {
       hooks.request.call(request, response)
     } catch (error) {
@@ -182,10 +177,17 @@ export class Generation {
       response.writeHead(500, { 'content-type': 'text/html; charset=utf-8' }).end(errorPage(500))
     }
     if (response.writableEnded) return
-    this.#servePlain(request, response)
+    if (this.#retiring) response.shouldKeepAlive = false
+    this.#route(request, response)
   }
 
-  #finished(request: IncomingMessage, response: EngineResponse): void {
+  #finished(response: EngineResponse): void {
+    if (isTapped(this.core.hooks.finished)) this.#tellFinished(response)
+    this.#left()
+  }
+
+  #tellFinished(response: EngineResponse): void {
+    const { request } = response
     const milliseconds = performance.now() - response.startedAt
     try {
       this.core.hooks.finished.call(request, response, {
@@ -209,9 +211,9 @@ export class Generation {
 }
 
 /** One listener for all responses of a generation: `this` tells which. */
-function closeListener(closed: () => void): (this: EngineResponse) => void {
-  return function onClose() {
-    closed()
+function closeListener(closed: (response: EngineResponse) => void) {
+  return function onClose(this: EngineResponse) {
+    closed(this)
     this.owner?.closed(this.writableFinished)
   }
 }

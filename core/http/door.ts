@@ -2,14 +2,23 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
+/** Who makes an answer. */
+export interface Owner {
+  /** Told once, when the answer is out (`true`) or the client has left before. */
+  closed(completed: boolean): void
+  /** A variable of the environ that it made for the request, by name in lower case: for the access log. */
+  variable?(name: string): string | undefined
+}
+
 /** A response of the engine: node:http's, and what spares a listener and a wrapper for each request. */
 export interface EngineResponse extends ServerResponse<IncomingMessage> {
+  /** What it answers, whatever `req` has been set to. */
+  readonly request: IncomingMessage
   /** Body bytes that went, or go, to the client. */
   readonly bodyBytes: number
   /** When the head of the request was parsed, in `performance.now()` milliseconds; 0 where nobody measures. */
   startedAt: number
-  /** Told once, when the answer is out (`true`) or the client has left before. */
-  owner: { closed(completed: boolean): void } | undefined
+  owner: Owner | undefined
   /** No line in the access log: for probes, which say nothing about visitors. */
   isUnlogged?: boolean
 }

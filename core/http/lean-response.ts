@@ -1,5 +1,6 @@
 import { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Owner } from './door.ts'
 import type { LeanRequest } from './lean-request.ts'
 import {
   checkName,
@@ -66,8 +67,8 @@ export class LeanResponse {
   bodyBytes = 0
   /** When the head of the request was parsed, in `performance.now()` milliseconds; 0 where nobody measures. */
   startedAt = 0
-  /** Told once, when the answer is out (`true`) or the client has left before. Spares a listener per request. */
-  owner: { closed(completed: boolean): void } | undefined = undefined
+  /** Told of the end. Spares a listener per request. */
+  owner: Owner | undefined = undefined
   chunkedEncoding = false
   writable = true
   errored: Error | null = null

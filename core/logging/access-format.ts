@@ -1,100 +1,162 @@
 import { BadLogFormat } from '../errors.ts'
-import { pad, utcOffset } from './text.ts'
+import type { Finished } from '../hooks.ts'
+import { escapeJson, pad, utcOffset } from './text.ts'
 
 export const DEFAULT_ACCESS_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
+
+/** Whole formats by name. */
+const NAMED: Readonly<Record<string, string>> = {
+  common: '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s',
+  combined: DEFAULT_ACCESS_FORMAT,
+}
 
 /** What the log reads of a request; node:http's IncomingMessage is one. */
 export interface AccessRequest {
   readonly method?: string | undefined
   readonly url?: string | undefined
   readonly httpVersion: string
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly rawHeaders: readonly string[]
+  readonly socket: { readonly remoteAddress?: string | undefined }
 }
 
-export interface AccessEntry {
-  readonly request: AccessRequest
-  readonly statusCode: number
-  /** A header of the response, asked for in lower case. */
-  readonly headers: (name: string) => string | undefined
-  /** Bytes of the body that were sent. */
-  readonly bytes: number
-  readonly milliseconds: number
-  readonly time: Date
-  readonly remoteAddress: string
-  readonly environ?: Readonly<Record<string, string>> | undefined
+/** What the log reads of a response. */
+export interface AccessResponse {
+  getHeader(name: string): unknown
+  /** Who answered may know the environ that it made. */
+  readonly owner?: { variable?(name: string): string | undefined } | undefined
 }
 
-type Atom = (entry: AccessEntry) => string
+/** Makes the line, without its end, of one request. */
+export type AccessFormat = (
+  request: AccessRequest,
+  response: AccessResponse,
+  finished: Finished,
+) => string
 
 /**
- * Compiles gunicorn's `--access-logformat`. What a client controls is written in printable ASCII
- * as nginx does: quotes and backslashes get a backslash, all other bytes become `\xHH`.
+ * Compiles `--access-logformat`: gunicorn's atoms, or the name of a whole format. What a client controls is written in
+ * printable ASCII as nginx does: quotes and backslashes get a backslash, all other bytes become `\xHH`.
+ * @throws WSGI_CORE_BAD_LOG_FORMAT
  */
-export function compileAccessFormat(format: string): Atom {
-  const pieces: (string | Atom)[] = []
+export function compileAccessFormat(format: string): AccessFormat {
+  if (format === 'json') return formatAccessJson
+  const atoms: AccessFormat[] = []
+  const texts: string[] = []
+  let text = ''
   let end = 0
-  for (const match of format.matchAll(/%%|%\(([^)]*)\)[sd]|%\([^)]*\)?.?|%.?/g)) {
+  const pattern = NAMED[format] ?? format
+  for (const match of pattern.matchAll(/%%|%\(([^)]*)\)[sd]|%\([^)]*\)?.?|%.?/g)) {
     const [token, name] = match
-    pieces.push(format.slice(end, match.index))
-    pieces.push(token === '%%' ? '%' : findAtom(token, name))
+    text += pattern.slice(end, match.index)
     end = match.index + token.length
+    if (token === '%%') text += '%'
+    else {
+      atoms.push(findAtom(token, name))
+      texts.push(text)
+      text = ''
+    }
   }
-  pieces.push(format.slice(end))
-  return (entry) => {
+  const last = text + pattern.slice(end)
+  return (request, response, finished) => {
     let line = ''
-    for (const piece of pieces) line += typeof piece === 'string' ? piece : piece(entry)
-    return line
+    for (let index = 0; index < atoms.length; index++) {
+      line += texts[index] + (atoms[index] as AccessFormat)(request, response, finished)
+    }
+    return line + last
   }
 }
 
 const ALLOWED = '%(x)s with x one of h l u t r m U q H s B b f a T M D L p {name}i {name}o {name}e'
 
-function findAtom(token: string, name: string | undefined): Atom {
+function findAtom(token: string, name: string | undefined): AccessFormat {
   const [, key, kind] = /^\{([^{}]+)\}([ioe])$/.exec(name ?? '') ?? []
   const atom = key === undefined ? ATOMS.get(name ?? '') : keyedAtom(key, kind)
   if (!atom) throw new BadLogFormat(token, ALLOWED)
   return atom
 }
 
-function keyedAtom(key: string, kind: string | undefined): Atom {
+function keyedAtom(key: string, kind: string | undefined): AccessFormat {
   const lower = key.toLowerCase()
-  const upper = key.toUpperCase()
-  if (kind === 'i') return ({ request }) => show(request.headers[lower])
-  if (kind === 'o') return ({ headers }) => show(headers(lower))
-  return ({ environ }) => show(environ?.[key] ?? environ?.[upper] ?? environ?.[lower])
+  if (kind === 'i') return ({ rawHeaders }) => show(fieldOf(rawHeaders, lower))
+  if (kind === 'o') return (_, response) => show(headerOf(response, lower))
+  return (_, { owner }) => show(owner?.variable?.(lower))
 }
 
-const protocol = ({ request }: AccessEntry): string => `HTTP/${request.httpVersion}`
-const microseconds = ({ milliseconds }: AccessEntry): number =>
+const microseconds = ({ milliseconds }: Finished): number =>
   Math.max(0, Math.round(milliseconds * 1000))
 
-const ATOMS = new Map<string, Atom>([
-  ['h', (entry) => show(entry.remoteAddress || undefined)],
+const ATOMS = new Map<string, AccessFormat>([
+  ['h', ({ socket }) => show(addressOf(socket.remoteAddress) || undefined)],
   ['l', () => '-'],
-  ['u', ({ request }) => formatUser(request.headers.authorization)],
-  ['t', (entry) => formatTime(entry.time)],
-  ['r', (entry) => show(`${entry.request.method} ${entry.request.url} ${protocol(entry)}`)],
-  ['m', ({ request }) => show(request.method)],
-  ['U', (entry) => show(entry.environ?.PATH_INFO ?? pathOf(entry.request.url ?? ''))],
-  ['q', ({ request }) => show(queryOf(request.url ?? ''))],
-  ['H', (entry) => show(protocol(entry))],
-  ['s', (entry) => String(entry.statusCode)],
-  ['B', (entry) => String(entry.bytes)],
-  ['b', (entry) => String(entry.bytes)],
-  ['f', ({ request }) => show(request.headers.referer)],
-  ['a', ({ request }) => show(request.headers['user-agent'])],
-  ['T', (entry) => String(Math.floor(microseconds(entry) / 1e6))],
-  ['M', (entry) => String(Math.floor(microseconds(entry) / 1e3))],
-  ['D', (entry) => String(microseconds(entry))],
-  ['L', (entry) => (microseconds(entry) / 1e6).toFixed(6)],
+  ['u', ({ rawHeaders }) => formatUser(userOf(fieldOf(rawHeaders, 'authorization')))],
+  ['t', (_request, _response, { time }) => formatTime(time)],
+  ['r', ({ method, url, httpVersion }) => show(`${method} ${url} HTTP/${httpVersion}`)],
+  ['m', ({ method }) => show(method)],
+  ['U', ({ url = '' }, { owner }) => show(owner?.variable?.('path_info') ?? pathOf(url))],
+  ['q', ({ url = '' }) => show(queryOf(url))],
+  ['H', ({ httpVersion }) => show(`HTTP/${httpVersion}`)],
+  ['s', (_request, _response, { statusCode }) => String(statusCode)],
+  ['B', (_request, _response, { bytes }) => String(bytes)],
+  ['b', (_request, _response, { bytes }) => String(bytes)],
+  ['f', ({ rawHeaders }) => show(fieldOf(rawHeaders, 'referer'))],
+  ['a', ({ rawHeaders }) => show(fieldOf(rawHeaders, 'user-agent'))],
+  ['T', (_request, _response, finished) => String(Math.floor(microseconds(finished) / 1e6))],
+  ['M', (_request, _response, finished) => String(Math.floor(microseconds(finished) / 1e3))],
+  ['D', (_request, _response, finished) => String(microseconds(finished))],
+  ['L', (_request, _response, finished) => (microseconds(finished) / 1e6).toFixed(6)],
   ['p', () => `<${process.pid}>`],
 ])
 
+/** What people look for in an access log, by name; what a request does not have is left out. */
+function formatAccessJson(
+  { method, url, httpVersion, rawHeaders, socket }: AccessRequest,
+  _response: AccessResponse,
+  finished: Finished,
+): string {
+  const line = {
+    time: finished.time.toISOString(),
+    remote_addr: addressOf(socket.remoteAddress) || undefined,
+    remote_user: userOf(fieldOf(rawHeaders, 'authorization')),
+    method,
+    url,
+    protocol: `HTTP/${httpVersion}`,
+    host: fieldOf(rawHeaders, 'host'),
+    status: finished.statusCode,
+    bytes: finished.bytes,
+    duration_ms: microseconds(finished) / 1000,
+    referer: fieldOf(rawHeaders, 'referer'),
+    user_agent: fieldOf(rawHeaders, 'user-agent'),
+    pid: process.pid,
+  }
+  return escapeJson(JSON.stringify(line))
+}
+
+/** The value of a header field that the client sent; those of repeated ones are joined. */
+function fieldOf(rawHeaders: readonly string[], lower: string): string | undefined {
+  let found: string | undefined
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string
+    if (name.length !== lower.length || name.toLowerCase() !== lower) continue
+    const value = rawHeaders[index + 1] as string
+    found = found === undefined ? value : `${found}, ${value}`
+  }
+  return found
+}
+
+function headerOf(response: AccessResponse, lower: string): string | undefined {
+  const value = response.getHeader(lower)
+  if (value === undefined || value === null) return undefined
+  return Array.isArray(value) ? value.join(', ') : String(value)
+}
+
+/** An IPv4 client of a socket that takes both families shows as such. */
+const addressOf = (address = ''): string =>
+  address.startsWith('::ffff:') ? address.slice(7) : address
+
 const UNSAFE = /[^\x20\x21\x23-\x5b\x5d-\x7e]/
 
-function show(value: unknown): string {
-  const text = Array.isArray(value) ? value.join(', ') : value
-  if (typeof text !== 'string') return '-'
+function show(text: string | undefined): string {
+  if (text === undefined) return '-'
   return UNSAFE.test(text) ? text.replace(/[^\x20\x21\x23-\x5b\x5d-\x7e]/g, escapeCharacter) : text
 }
 
@@ -106,19 +168,22 @@ function escapeCharacter(character: string): string {
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
 
-// The user stands outside quotes in the common format, so that a space would shift the fields.
-function formatUser(authorization: unknown): string {
-  const [, encoded] = /^basic +([\w+/=-]+) *$/i.exec(String(authorization)) ?? []
-  if (encoded === undefined) return '-'
+/** The name in `Authorization: Basic`. */
+function userOf(authorization: string | undefined): string | undefined {
+  if (authorization === undefined) return undefined
+  const [, encoded] = /^basic +([\w+/=-]+) *$/i.exec(authorization) ?? []
+  if (encoded === undefined) return undefined
   const bytes = Buffer.from(encoded, 'base64')
   const colon = bytes.indexOf(':')
   try {
-    const user = colon < 0 ? '' : strictUtf8.decode(bytes.subarray(0, colon))
-    return show(user || undefined).replaceAll(' ', '\\x20')
+    return colon < 0 ? undefined : strictUtf8.decode(bytes.subarray(0, colon)) || undefined
   } catch {
-    return '-' // not UTF-8: gunicorn shows no user either
+    return undefined // not UTF-8: gunicorn shows no user either
   }
 }
+
+// It stands outside quotes in the common format, so that a space would shift the fields.
+const formatUser = (user: string | undefined): string => show(user).replaceAll(' ', '\\x20')
 
 const queryOf = (url: string): string => {
   const mark = url.indexOf('?')

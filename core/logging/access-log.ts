@@ -1,4 +1,4 @@
-import { type AccessEntry, compileAccessFormat, DEFAULT_ACCESS_FORMAT } from './access-format.ts'
+import { type AccessFormat, compileAccessFormat, DEFAULT_ACCESS_FORMAT } from './access-format.ts'
 import { LineSink } from './line-sink.ts'
 import type { LossReports } from './losses.ts'
 
@@ -10,7 +10,7 @@ export interface AccessLogOptions extends Partial<LossReports> {
 
 /** Never throws into a request: lines that cannot be written are dropped and reported. */
 export interface AccessLog {
-  write(entry: AccessEntry): void
+  write(...request: Parameters<AccessFormat>): void
   /** Opens the file anew after a rotation. If that throws, lines go on into the old one. */
   reopen(): void
   /** For an exit that cannot wait. */
@@ -32,7 +32,7 @@ export function createAccessLog(options: AccessLogOptions): AccessLog {
     recovered: options.recovered ?? (() => {}),
   })
   return {
-    write: (entry) => sink.write(`${format(entry)}\n`),
+    write: (request, response, finished) => sink.write(`${format(request, response, finished)}\n`),
     reopen: () => sink.reopen(),
     flushSync: () => sink.flushSync(),
     close: () => sink.close(),

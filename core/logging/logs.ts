@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import type { Logger } from 'pino'
 import type { Configuration } from '../config/load.ts'
-import type { AccessEntry } from './access-format.ts'
+import type { AccessFormat } from './access-format.ts'
 import { type AccessLog, createAccessLog } from './access-log.ts'
 import { createLog, type Log, type LogFormat } from './error-log.ts'
 import { openLogFile } from './log-file.ts'
@@ -32,8 +32,8 @@ export class Logs {
   }
 
   /** One line of the access log; none where there is no such log. */
-  write(entry: AccessEntry): void {
-    this.#accessLog?.write(entry)
+  write(...[request, response, finished]: Parameters<AccessFormat>): void {
+    this.#accessLog?.write(request, response, finished)
   }
 
   /**
@@ -89,7 +89,7 @@ export class Logs {
     return createAccessLog({
       file: accessFile,
       format: accessFormat,
-      lost: (err) => this.logger.error({ err }, 'the access log cannot be written'),
+      lost: ({ message }) => this.logger.error(message),
       recovered: (lines) => {
         this.logger.warn({ lines }, 'the access log is written again; lines are missing')
       },

@@ -94,6 +94,13 @@ export class Exchange implements Job {
     return !seen && this.body.kind !== 'onDemand' && SAFE_METHODS.has(this.#request.method)
   }
 
+  /** Of the environ, by name in lower case. */
+  variable(name: string): string | undefined {
+    const parts = this.environ.split('\0')
+    const at = parts.findIndex((key, index) => index % 2 === 0 && key.toLowerCase() === name)
+    return at < 0 ? undefined : parts[at + 1]
+  }
+
   /** Reads the body where there is one, then hands the request to the pool. */
   start(): void {
     const { raw } = this.#request
