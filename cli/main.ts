@@ -12,10 +12,12 @@ import { commandLine } from './command-line.ts'
 import { withControl } from './control.ts'
 import { causes, EXIT, exitCodeOf, tracebackOf } from './exit-codes.ts'
 import { help } from './help.ts'
+import { NotifyingServer } from './notifying-server.ts'
 import { createPidfile, type Pidfile } from './pidfile.ts'
 import { isReloadCommand, reloadCommand } from './reload.ts'
 import { reload } from './reloading.ts'
 import { handleSignals } from './signals.ts'
+import { type Systemd, takeSystemd } from './systemd.ts'
 
 /** `wsgi-core [OPTIONS] [APP]`. Ends the process with gunicorn's exit codes. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -33,28 +35,41 @@ async function run(argv: readonly string[]): Promise<number> {
   if (values.get('version')) return print(`wsgi-core ${version}`)
   if (values.get('help')) return printHelp(values)
   if (values.get('printConfig')) return printConfiguration(argv)
-  const sources = commandSources(argv, true)
-  if (values.get('checkConfig')) return check(sources)
-  return serve(sources)
+  if (values.get('checkConfig')) return check(commandSources(argv, true))
+  return serve(argv)
 }
 
-/** The sources of a configuration that begins with a command line. */
-function commandSources(argv: readonly string[], required: boolean): Sources {
+/** The sources of a configuration that begins with a command line, and perhaps with sockets that systemd has opened. */
+function commandSources(
+  argv: readonly string[],
+  required: boolean,
+  sockets: readonly number[] = [],
+): Sources {
   const parse = commandLine(argv, process.env)
   return {
     cwd: process.cwd(),
     env: process.env,
     target: { plugin: 'wsgi', option: 'app', required },
     parseArguments(table) {
-      const { values, ...rest } = parse(table)
+      const { values, warnings = [], ...rest } = parse(table)
       const target = values.get('app')
-      return { values: new Map(target ? [...values, ['wsgi.app', target]] : values), ...rest }
+      const given = new Map(target ? [...values, ['wsgi.app', target]] : values)
+      const unused = sockets.length > 0 && given.has('bind') ? [BIND_UNUSED] : []
+      if (sockets.length > 0)
+        given.set(
+          'bind',
+          sockets.map((socket) => `fd://${socket}`),
+        )
+      return { values: given, warnings: [...warnings, ...unused], ...rest }
     },
   }
 }
 
-async function serve(sources: Sources): Promise<number> {
-  const server = new Server(sources)
+const BIND_UNUSED = 'argument --bind: not used, the sockets are those that systemd has opened'
+
+async function serve(argv: readonly string[]): Promise<number> {
+  const systemd = takeSystemd(process.env)
+  const server = createServer(commandSources(argv, true, systemd.sockets), systemd)
   const ended = handleSignals(server)
   guardCrashes(server)
   try {
@@ -64,10 +79,14 @@ async function serve(sources: Sources): Promise<number> {
     throw error
   }
   const pidfile = await openPidfile(server)
+  if (server instanceof NotifyingServer) await server.announce()
   await ended
   pidfile?.unlink()
   return EXIT.ok
 }
+
+const createServer = (sources: Sources, systemd: Systemd) =>
+  systemd.notifySocket ? new NotifyingServer(sources, systemd) : new Server(sources)
 
 /** Another server's pidfile stops the start. */
 async function openPidfile(server: Server): Promise<Pidfile | undefined> {
