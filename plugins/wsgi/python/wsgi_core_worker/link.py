@@ -12,7 +12,6 @@ from .protocol import (
 COPY_LIMIT = 16_384
 # From here on it pays to store a body instead of sending it.
 STORE_LIMIT = 65_536
-write = os.write
 # The kernel grants what it will: the more, the fewer turns a big answer takes.
 SEND_BUFFER = 1 << 20
 
@@ -28,7 +27,6 @@ class Link:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         with self:
             self.socket.connect(path)
-        self.descriptor = self.socket.fileno()
         self.memory: AnswerMemory | None = None
         self.offered = False
         self.send(0, HELLO, body=HELLO_PAYLOAD.pack(VERSION, os.getpid()))
@@ -66,11 +64,9 @@ class Link:
         return self.memory is not None
 
     def put(self, frames: bytes) -> None:
-        """Send whole frames; quicker than the socket's own sendall()."""
+        """Send whole frames."""
         try:
-            sent = write(self.descriptor, frames)
-            if sent < len(frames):
-                self.socket.sendall(frames[sent:])
+            self.socket.sendall(frames)
         except BaseException as error:
             self.__exit__(type(error), error, None)
             raise
