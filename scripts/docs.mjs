@@ -1,4 +1,5 @@
-// Writes docs/configuration.md and docs/hooks.md from the built code; `--check` only compares.
+// Writes docs/configuration.md, docs/hooks.md and the tables of docs/from-gunicorn.md from the built code; `--check`
+// only compares.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify as toToml } from 'smol-toml'
@@ -77,13 +78,17 @@ function readPage(path) {
   return existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8') : undefined
 }
 
+async function builtInOptions(core) {
+  const names = core.builtInPlugins().sort()
+  const plugins = await Promise.all(names.map((name) => core.resolvePlugin(name, root)))
+  return { names, table: core.optionTable(plugins) }
+}
+
 async function configurationPage() {
   const core = await import('../dist/core/index.js')
   const { COMMAND_OPTIONS } = await import('../dist/cli/args.js')
   const { spelling } = await import('../dist/cli/help.js')
-  const names = core.builtInPlugins().sort()
-  const plugins = await Promise.all(names.map((name) => core.resolvePlugin(name, root)))
-  const table = core.optionTable(plugins)
+  const { names, table } = await builtInOptions(core)
   const sections = ['core', ...names].map((section) => {
     const own = table.filter((spec) => spec.section === section)
     const lines = own.map((spec) => optionLine(spec, spelling, core.variableOf))
@@ -112,6 +117,40 @@ function optionLine({ path, definition }, spelling, variableOf) {
     code(JSON.stringify(value)),
     doc + choices,
   ]
+}
+
+/** What is written by hand, up to the heading of the tables, and the tables. */
+async function gunicornPage() {
+  const core = await import('../dist/core/index.js')
+  const { COMMAND_OPTIONS } = await import('../dist/cli/args.js')
+  const { table } = await builtInOptions(core)
+  const ofCommand = Object.values(COMMAND_OPTIONS).map((definition) => ({ path: '', definition }))
+  const isOfCommand = (setting) => core.optionFor(setting, ofCommand) !== undefined
+  const line = (setting) => {
+    const spec = core.optionFor(setting, table)
+    const isSame = spec ? squeeze(spec.path) === squeeze(setting.name) : isOfCommand(setting)
+    const here = isSame ? 'same' : spec ? `same; also ${code(spec.path)}` : missing(setting)
+    const remark = spec || isSame ? (setting.note ?? '') : reason(setting)
+    return [code(setting.name), setting.flags.map(code).join(', ') || '–', here, remark]
+  }
+  const groups = core.GUNICORN.map(({ title, settings }) => {
+    return `### ${title}\n\n${rows(['gunicorn', 'flags', 'here', 'remark'], settings.map(line))}`
+  })
+  const [written] = readPage('docs/from-gunicorn.md').split(TABLES)
+  return `${[written + TABLES, ...groups].join('\n\n')}\n`
+}
+
+const TABLES =
+  "<!-- Generated from here on by scripts/docs.mjs: change it in the code, then run 'npm run docs'. -->"
+
+const squeeze = (name) => name.replaceAll('_', '').toLowerCase()
+
+const missing = ({ unneeded }) => (unneeded ? 'no effect' : 'refused')
+
+function reason({ unneeded, refused, idle = [] }) {
+  const text = unneeded ?? refused ?? ''
+  const accepted = idle.map((value) => ` ${code(value)} is accepted.`).join('')
+  return text && `${text[0].toUpperCase()}${text.slice(1)}.${accepted}`
 }
 
 function hooksPage() {
@@ -146,7 +185,11 @@ const code = (text) => `\`${text}\``
 
 await main(async () => {
   build()
-  const pages = { 'docs/configuration.md': await configurationPage(), 'docs/hooks.md': hooksPage() }
+  const pages = {
+    'docs/configuration.md': await configurationPage(),
+    'docs/hooks.md': hooksPage(),
+    'docs/from-gunicorn.md': await gunicornPage(),
+  }
   const stale = Object.entries(pages).filter(([path, text]) => readPage(path) !== text)
   if (!process.argv.includes('--check')) {
     for (const [path, text] of stale) writeFileSync(join(root, path), text)

@@ -48,13 +48,13 @@ const STRICT = 'requests are read strictly, and nothing loosens that; correct th
 const FOR_ASGI = 'it is for ASGI workers, which there are none of'
 const NO_DIRTY = 'there are no side pools; give long tasks to a task queue such as Celery or RQ'
 const NO_STATSD =
-  "statsd is not spoken; count in a plugin's hook 'finished', or from the access log"
+  "there is no statsd client; count in a plugin's hook 'finished', or from the access log"
 const NO_LOGCONFIG =
   "the server's log is not Python's; set --log-level, --error-logfile and --access-logfile, and configure Python's logging in the application"
 const NO_PASTE =
   "PasteDeploy files are not read; write a module: application = paste.deploy.loadapp('config:/path/to.ini')"
 const NO_CONTROL = 'there is no control socket; send signals to the process that the pid file names'
-const NO_HOOK = 'gunicorn.conf.py is not read, nor the Python functions in it; '
+const NO_HOOK = 'the Python functions of gunicorn.conf.py are not run; '
 
 /** All settings of gunicorn 27.0, in the order of its documents. 26.1 has the same but for two. */
 export const GUNICORN: readonly GunicornGroup[] = [
@@ -78,7 +78,8 @@ export const GUNICORN: readonly GunicornGroup[] = [
       set('backlog', '--backlog'),
       set('reuse_port', '--reuse-port', {
         bare: true,
-        refused: 'one server listens once, for all workers; start a second one at another address',
+        refused:
+          'one server listens for all of its workers; start a second one at an address of its own',
       }),
     ],
   },
@@ -174,14 +175,14 @@ export const GUNICORN: readonly GunicornGroup[] = [
         ssl_context: '',
       }),
       ...refuse(NO_TLS, { cert_reqs: '--cert-reqs' }, { idle: ['0'] }),
-      set('ssl_version', '--ssl-version', { unneeded: 'gunicorn does not use it either' }),
+      set('ssl_version', '--ssl-version', { unneeded: 'it has none in gunicorn either' }),
       set('do_handshake_on_connect', '--do-handshake-on-connect', {
         bare: true,
-        unneeded: 'a handshake holds nobody up here',
+        unneeded: 'a handshake holds up no worker',
       }),
       set('suppress_ragged_eofs', '--suppress-ragged-eofs', {
         bare: true,
-        unneeded: 'an unclean end of TLS reaches no application here',
+        unneeded: 'an unclean end of TLS reaches no worker',
       }),
     ],
   },
@@ -276,7 +277,7 @@ export const GUNICORN: readonly GunicornGroup[] = [
         post_fork: '',
       }),
       ...refuse(`${NO_HOOK}do it at the end of the application's module`, { post_worker_init: '' }),
-      ...refuse(`${NO_HOOK}handle the signal in the application`, {
+      ...refuse(`${NO_HOOK}the log has the traceback of a worker that overran its time`, {
         worker_int: '',
         worker_abort: '',
       }),
@@ -288,10 +289,13 @@ export const GUNICORN: readonly GunicornGroup[] = [
         },
       ),
       ...refuse(`${NO_HOOK}register with atexit in the application's module`, { worker_exit: '' }),
-      ...refuse(`${NO_HOOK}watch the log for 'Worker exiting'`, {
-        child_exit: '',
-        nworkers_changed: '',
-      }),
+      ...refuse(
+        `${NO_HOOK}clean up by atexit in the application's module; the log has 'Worker exiting'`,
+        {
+          child_exit: '',
+          nworkers_changed: '',
+        },
+      ),
       ...refuse(`${NO_HOOK}wrap the command in a script`, { pre_exec: '' }),
       ...refuse(`${NO_HOOK}write a plugin that taps 'beforeRetire'`, { on_exit: '' }),
     ],
