@@ -6,3 +6,7 @@ export const SpawnerFailed = createError<[string, string]>(
   'WSGI_CORE_SPAWNER_FAILED',
   "the workers' spawner '%s' cannot run: %s",
 )
+export const NoRuntimeDirectory = createError<[string, string]>(
+  'WSGI_CORE_NO_RUNTIME_DIRECTORY',
+  "cannot make a private folder in '%s': %s; make room there, or name another by TMPDIR or the setting wsgi.tmpUploadDir",
+)

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { definePlugin } from '../../core/index.ts'
 import { type PoolOptions, WorkerPool } from './pool.ts'
+import { RuntimeDirectory } from './runtime-directory.ts'
 import type { Runtime } from './spawner.ts'
 
 export type { Body, Failure, HandedFile, Job, Source } from './job.ts'
@@ -13,6 +14,8 @@ const name = 'workers'
 export interface Workers {
   /** Makes a pool of workers for this runtime with the configured numbers; nothing runs before its `launch`. */
   createPool(runtime: Runtime): WorkerPool
+  /** Makes a private folder in `parent`; who asks for it removes it. That of a server that was killed is removed here. */
+  createFolder(parent: string): { readonly path: string; remove(): void }
   /** Whether a worker takes requests now; also where there is no pool, whose workers one could miss. */
   readonly areServing: boolean
 }
@@ -105,6 +108,7 @@ export default definePlugin({
         pools.push(pool)
         return pool
       },
+      createFolder: (parent) => new RuntimeDirectory(parent),
       get areServing() {
         return pools.every(isServing)
       },

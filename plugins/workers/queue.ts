@@ -1,4 +1,14 @@
-import { closeSync, constants, openSync, renameSync, unlink, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlink,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { Job } from './job.ts'
 import {
@@ -118,10 +128,10 @@ export class Queue {
   #bringBack(id: number, path: string): boolean {
     try {
       renameSync(this.#file(id), path)
-      return true
     } catch {
-      return false
+      rmSync(this.#file(id), { force: true })
     }
+    return existsSync(path)
   }
 
   /** Writes `count` control slots at once. */
@@ -224,7 +234,12 @@ export class Queue {
   }
 
   #placeFile(path: string, id: number): number {
-    renameSync(path, this.#file(id))
+    try {
+      renameSync(path, this.#file(id))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error
+      symlinkSync(path, this.#file(id)) // it lies on another disk, and stays there until its request is over
+    }
     return BODY.file
   }
 

@@ -1,16 +1,31 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import { NoRuntimeDirectory } from './errors.ts'
+import { markOwner, PREFIX, removeLeftovers } from './leftovers.ts'
 
 /** The path of a Unix socket in the folder must fit into `sun_path`, 108 bytes with its end. */
 const LONGEST = 70
 
-/** A pool's private folder: 0700, a name of its own, in the folder for temporary files or, where that is deep, /tmp. */
+/** Where this process has looked for what crashed servers left. */
+const cleaned = new Set<string>()
+
+/**
+ * A private folder: 0700, a name of its own. For a pool in the folder for temporary files or, where that is deep,
+ * /tmp. The first in a place removes those of servers that are gone.
+ */
 export class RuntimeDirectory {
   readonly path: string
 
-  constructor() {
-    this.path = mkdtempSync(join(parent(), 'wsgi-core-')) // mkdtemp makes it 0700
+  constructor(parent = defaultParent()) {
+    try {
+      if (!cleaned.has(parent)) removeLeftovers(parent)
+      cleaned.add(parent)
+      this.path = mkdtempSync(join(resolve(parent), PREFIX)) // mkdtemp makes it 0700
+      markOwner(this.path)
+    } catch (error) {
+      throw new NoRuntimeDirectory(parent, (error as Error).message)
+    }
   }
 
   file(name: string): string {
@@ -22,4 +37,4 @@ export class RuntimeDirectory {
   }
 }
 
-const parent = () => (Buffer.byteLength(tmpdir()) <= LONGEST ? tmpdir() : '/tmp')
+const defaultParent = () => (Buffer.byteLength(tmpdir()) <= LONGEST ? tmpdir() : '/tmp')

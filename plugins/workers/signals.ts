@@ -24,7 +24,7 @@ export function isAlive(pid: number): boolean {
 }
 
 /** Dead, but its parent has not asked how: as process 1 of a container often does not. */
-function isZombie(pid: number): boolean {
+export function isZombie(pid: number): boolean {
   try {
     return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
   } catch {

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { type Core, definePlugin, isTapped, version } from '../../core/index.ts'
 import type { Runtime, WorkerPool } from '../workers/index.ts'
 import { NoApplication } from './errors.ts'
@@ -66,6 +67,12 @@ const config = {
     default: true,
     arg: 'request-buffering',
   },
+  tmpUploadDir: {
+    doc: 'Folder for request bodies and answers that are too large for memory. Default: that of TMPDIR.',
+    format: 'text',
+    default: null as string | null,
+    nullable: true,
+  },
   clientBodyTimeout: {
     doc: 'Seconds that may pass between two pieces of a request body; past it the answer is 408.',
     format: 'seconds',
@@ -91,16 +98,19 @@ export default definePlugin({
   apply(core, options) {
     if (options.app === null) throw new NoApplication()
     let pool: WorkerPool
+    let spools: string
     core.hooks.prepare.tap(name, () => {
       pool = core.service('workers').createPool(pythonRuntime(core, options))
       core.defer(name, () => pool.stop(STOP_GRACE))
+      spools =
+        options.tmpUploadDir === null ? pool.directory : makeSpools(core, options.tmpUploadDir)
       pool.launch()
     })
     core.hooks.beforeListen.tapPromise(name, () => pool.ready(core.signal))
     core.hooks.fastifyOptions.tap(name, (options) => ({ rewriteUrl: routableUrl, ...options }))
     let setting: Setting | undefined
     core.hooks.handle.tap(name, (request, reply) => {
-      setting ??= createSetting(core, pool, options)
+      setting ??= createSetting(core, pool, spools, options)
       restoreUrl(request.raw)
       reply.hijack()
       new Exchange(request, reply, setting).start()
@@ -129,6 +139,13 @@ function pythonRuntime(
 const scriptName = (env: readonly string[]) =>
   (Object.fromEntries(env.map(splitPair)).SCRIPT_NAME ?? '').replace(/\/+$/, '')
 
+/** A private folder in the one that is configured, which starts at the server's current folder. */
+function makeSpools(core: Core, parent: string): string {
+  const folder = core.service('workers').createFolder(resolve(core.cwd, parent))
+  core.defer(name, () => folder.remove())
+  return folder.path
+}
+
 function splitPair(pair: string): [string, string] {
   const [key = ''] = pair.split('=', 1)
   return [key, pair.slice(key.length + 1)]
@@ -137,6 +154,7 @@ function splitPair(pair: string): [string, string] {
 function createSetting(
   core: Core,
   pool: WorkerPool,
+  spools: string,
   options: {
     clientBodyTimeout: number
     env: readonly string[]
@@ -145,7 +163,7 @@ function createSetting(
   },
 ): Setting {
   const log = core.logger(name)
-  const storage = new Storage(pool.directory, log)
+  const storage = new Storage(spools, log)
   return {
     pool,
     rootPath: options.rootPath || scriptName(options.env),

@@ -47,7 +47,10 @@ export function siteSuite(name: string) {
       await handler(context)
       context.site.passed = true
     })
-  return Object.assign(add, { run: () => test.run() })
+  return Object.assign(add, {
+    run: () => test.run(),
+    skip: (sentence: string) => test.skip(sentence),
+  })
 }
 
 /** A folder with an application, and the servers that serve it. */
@@ -79,15 +82,23 @@ export class Site {
   }
 
   /** Starts the command line with `life:app`, or the target that is given, in the folder. */
-  async start(args: readonly string[] = [], target = 'life:app'): Promise<ServerProcess> {
-    const server = this.launch(args, target)
+  async start(
+    args: readonly string[] = [],
+    target = 'life:app',
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<ServerProcess> {
+    const server = this.launch(args, target, env)
     await server.ready()
     return server
   }
 
   /** The same, without waiting until it serves. */
-  launch(args: readonly string[], target: string): ServerProcess {
-    const server = new ServerProcess([...args, target], { cwd: this.folder })
+  launch(
+    args: readonly string[],
+    target: string,
+    env: Readonly<Record<string, string>> = {},
+  ): ServerProcess {
+    const server = new ServerProcess([...args, target], { cwd: this.folder, env })
     this.#servers.push(server)
     return server
   }
