@@ -23,7 +23,6 @@ const { values } = parseArgs({
     import: { type: 'string', default: '1' },
     work: { type: 'string', default: '0' },
     preload: { type: 'boolean', default: false },
-    log: { type: 'boolean', default: false },
   },
 })
 const BIN = fileURLToPath(new URL('../bin/wsgi-core.js', import.meta.url))
@@ -57,7 +56,6 @@ async function startServer() {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   const lines = createInterface({ input: child.stderr })
-  if (values.log) lines.on('line', (line) => console.error(line))
   const line = (pattern) =>
     new Promise((resolve, reject) => {
       const look = (each) => pattern.test(each) && resolve(each)
@@ -106,26 +104,20 @@ function measure(answers, { begin, end }) {
   const calm = within(answers, begin - (CALM * 1000 - AFTER), begin - 1)
   const busy = within(answers, begin, end + AFTER)
   const [p99, p99Before] = [quantile(busy, 0.99), quantile(calm, 0.99)]
-  const [slowest, slowestBefore] = [Math.max(...busy), Math.max(...calm)]
-  return {
-    seconds: (end - begin) / 1000,
-    p99Before,
-    p99,
-    slowestBefore,
-    slowest,
-    rate: [calm.length / (CALM - 1), busy.length / ((end - begin + AFTER) / 1000)],
-  }
+  const [slowest, slowestBefore] = [quantile(busy, 1), quantile(calm, 1)]
+  return { seconds: (end - begin) / 1000, p99Before, p99, slowestBefore, slowest }
 }
 
+const COLUMNS = ['seconds', 'p99 before', 'p99 during', 'slowest before', 'slowest during']
+
 function report(rows) {
-  const ms = (number) => number.toFixed(1).padStart(8)
-  console.log(
-    '  seconds   p99 before  during   ratio   slowest before  during   rate before during',
-  )
-  for (const { seconds, p99Before, p99, slowestBefore, slowest, rate } of rows) {
-    const ratio = (p99 / p99Before).toFixed(2).padStart(7)
+  const cell = (text, index) => String(text).padStart(COLUMNS[index].length)
+  console.log(COLUMNS.join(' | '))
+  for (const row of rows) {
     console.log(
-      `${ms(seconds)} ${ms(p99Before)} ${ms(p99)} ${ratio} ${ms(slowestBefore)} ${ms(slowest)}  ${rate.map(ms)}`,
+      Object.values(row)
+        .map((each, index) => cell(each.toFixed(1), index))
+        .join(' | '),
     )
   }
   const ratio = median(rows.map(({ p99, p99Before }) => p99 / p99Before))

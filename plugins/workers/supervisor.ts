@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import type { Logger } from 'pino'
 import { Crew } from './crew.ts'
 import { deferred } from './deferred.ts'
@@ -36,6 +37,8 @@ export interface Workplace {
   readonly orders: Pick<Dispatcher, 'readers' | 'control' | 'wakeAll'>
 }
 
+/** Workers of a reload that boot at a time: imports compute, and others are answering requests meanwhile. */
+const BOOTING_BESIDE = Math.max(1, Math.floor(availableParallelism() / 2))
 /** One coarse wheel for all time limits, in milliseconds. */
 const TICK = 250
 /** Between two attempts to boot a worker that keeps dying: doubled each time, up to the last. */
@@ -88,7 +91,9 @@ export class Supervisor {
   /** Starts the processes without waiting for them. */
   launch(): void {
     this.#startSpawner()
-    for (let number = 0; number < this.#options.count; number++) this.#spawn()
+    const { count, generation } = this.#options
+    const first = generation === 1 ? count : Math.min(count, BOOTING_BESIDE)
+    for (let number = 0; number < first; number++) this.#spawn() // the others as these become ready
     this.#timer = setInterval(() => this.#tick(), TICK)
   }
 
@@ -175,6 +180,7 @@ export class Supervisor {
     for (const old of this.#crew.all) {
       if (old.replacement === handle) this.#dismiss(old)
     }
+    if (!this.#isReady && this.#crew.size < this.#options.count) this.#spawn()
     const serving = this.#crew.serving
     if (serving < (this.#options.generation === 1 ? 1 : this.#options.count)) return
     this.#isReady = true

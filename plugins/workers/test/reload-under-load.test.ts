@@ -19,10 +19,10 @@ def app(environ, start_response):
 
 for (const { reloads, args } of [
   { reloads: 10, args: ['-w', '2'] },
-  { reloads: 3, args: ['-w', '2', '--preload'] },
-  { reloads: 2, args: ['-w', '1', '--threads', '2'] },
+  { reloads: 2, args: ['-w', '2', '--preload'] },
+  { reloads: 1, args: ['-w', '1', '--threads', '2'] },
 ]) {
-  test(`no request of 64 connections is lost in ${reloads} HUPs (${args.join(' ')})`, async ({
+  test(`no request of 64 connections is lost in ${reloads} reloads (${args.join(' ')})`, async ({
     site,
   }) => {
     site.write('slow.py', APP)
