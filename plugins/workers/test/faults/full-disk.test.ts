@@ -11,7 +11,7 @@ const MEGABYTE = 1 << 20
 /** What a pool itself needs, and a little: a body of a megabyte does not fit. */
 const DISK = MEGABYTE
 
-const all = siteSuite('a full disk')
+const test = siteSuite('a full disk')
 const mounted: string[] = []
 
 /** A disk that holds `DISK` bytes. */
@@ -34,9 +34,9 @@ function canMount(): boolean {
   return spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0
 }
 
-const test = canMount()
-  ? all
-  : (sentence: string) => all.skip(`${sentence} (no right to mount a small disk)`)
+const check = canMount()
+  ? test
+  : (sentence: string) => test.skip(`${sentence} (no right to mount a small disk)`)
 
 const freeOn = (folder: string) => statfsSync(folder).bavail * statfsSync(folder).bsize
 
@@ -66,7 +66,7 @@ const files = (disk: string) =>
     /(spool|spill|body)-/.test(name),
   )
 
-test('refuses a body that does not fit with 507, and goes on', async ({ site }) => {
+check('refuses a body that does not fit with 507, and goes on', async ({ site }) => {
   const disk = smallDisk()
   const server = await site.start(['-w', '2'], 'life:app', { TMPDIR: disk })
   assert.is(await post(server, 200_000), 200)
@@ -85,7 +85,7 @@ test('refuses a body that does not fit with 507, and goes on', async ({ site }) 
   assert.is(server.log().match(/no room for a request/g)?.length, 1, 'once a minute')
 })
 
-test('breaks off an answer that its client does not read, and goes on', async ({ site }) => {
+check('breaks off an answer that its client does not read, and goes on', async ({ site }) => {
   const disk = smallDisk()
   const server = await site.start(['-w', '1'], 'life:app', { TMPDIR: disk })
   fill(disk, 4096)
@@ -101,7 +101,7 @@ test('breaks off an answer that its client does not read, and goes on', async ({
   await until('no file is left', () => files(disk).length === 0)
 })
 
-test('of wsgi.tmpUploadDir leaves the pool alone', async ({ site }) => {
+check('of wsgi.tmpUploadDir leaves the pool alone', async ({ site }) => {
   const disk = smallDisk()
   site.write('config.json', JSON.stringify({ wsgi: { tmpUploadDir: disk } }))
   const server = await site.start(['-w', '1', '--config', 'config.json'])
@@ -114,4 +114,4 @@ test('of wsgi.tmpUploadDir leaves the pool alone', async ({ site }) => {
   assert.equal(readdirSync(disk), [])
 })
 
-all.run()
+test.run()
