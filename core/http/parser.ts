@@ -263,7 +263,9 @@ function resolveTarget(head: Head, host: string | undefined): boolean {
   const { method, url } = head
   if (method === 'CONNECT') return resolveConnect(head)
   if (url.charCodeAt(0) !== 47 /* / */ && !resolveOtherForm(head, host)) return false
-  return isKnownKind(method) || fails(head, 501, 'method not implemented')
+  if (isKnownKind(method)) return true
+  // gunicorn's answer for lower case, which is rather a mistake than a method
+  return fails(head, /[a-z]/.test(method) ? 400 : 501, 'method not implemented')
 }
 
 function resolveConnect(head: Head): boolean {

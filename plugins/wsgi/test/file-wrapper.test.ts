@@ -1,6 +1,7 @@
+import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { until } from '../../../test/helpers/server-process.ts'
-import { appSuite, fieldOf, onTheWire, requestText } from './app-server.ts'
+import { startServer, until } from '../../../test/helpers/server-process.ts'
+import { APPS, appSuite, fieldOf, onTheWire, readAnswer, requestText } from './app-server.ts'
 
 /** LINES of apps/pep3333.py. */
 const LINES = Array.from(
@@ -81,3 +82,27 @@ files('sends a file on a connection that is kept', async ({ server }) => {
 })
 
 files.run()
+
+const SWITCHED_OFF: [string, string[], Record<string, string>][] = [
+  ['--no-sendfile', ['--no-sendfile'], {}],
+  ['SENDFILE=no', [], { SENDFILE: 'no' }],
+]
+
+const streamed = suite('wsgi.file_wrapper that the worker reads')
+
+for (const [source, args, env] of SWITCHED_OFF) {
+  streamed(`sends a file as a stream with ${source}`, async () => {
+    const server = await startServer([...args, 'pep3333:app'], { cwd: APPS, env })
+    try {
+      const answer = readAnswer(await server.raw(requestText('/file?whole')))
+      assert.is(fieldOf(answer.fields, 'transfer-encoding'), 'chunked')
+      assert.ok(answer.whole && answer.body === LINES, 'the bytes are the same')
+      const less = readAnswer(await server.raw(requestText('/file?less')))
+      assert.is(less.body, LINES.slice(0, 22), 'Content-Length of them')
+    } finally {
+      await server.stop()
+    }
+  })
+}
+
+streamed.run()
