@@ -65,7 +65,7 @@ export async function createTestServer({
     server,
     url,
     log() {
-      server.flushLogs()
+      server.log?.flush()
       return readFileSync(logfile, 'utf8')
     },
     request: (path, options) => request(new URL(path, url), options),

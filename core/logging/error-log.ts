@@ -96,6 +96,12 @@ class Output {
     else this.sink.write(line)
   }
 
+  /** For `logger.flush()`. */
+  flush(done?: () => void): void {
+    this.sink.flushSync()
+    done?.()
+  }
+
   close(): Promise<void> {
     this.#isClosed = true
     return this.sink.close()

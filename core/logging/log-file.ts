@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, type Stats, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, type Stats, statSync, writeSync } from 'node:fs'
 import { CannotOpenLog } from '../errors.ts'
 import { hasCode, reasonOf } from './text.ts'
 
@@ -35,24 +35,19 @@ export function openTarget(file: string, standard: number): Target {
   return fd === undefined ? describe(openLogFile(file), true) : openStandard(file, fd)
 }
 
-/** Opens a log for appending: its owner may write, its group may read. A pipe that nobody reads does not make us wait. */
+/** Opens a log for appending: its owner may write, its group may read. */
 export function openLogFile(path: string): number {
   try {
-    return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0o640)
+    const mode = isPipe(path) ? O_RDWR : O_WRONLY | O_APPEND | O_CREAT
+    return openSync(path, mode | O_NONBLOCK | O_NOCTTY, 0o640)
   } catch (cause) {
-    if (hasCode(cause, 'ENXIO')) return openUnreadPipe(path)
     throw new CannotOpenLog(path, reasonOf(cause), { cause })
   }
 }
 
-/** Open for reading too, a pipe has a reader from the start: what we write waits there for another one. */
-function openUnreadPipe(path: string): number {
-  try {
-    return openSync(path, O_RDWR | O_NONBLOCK | O_NOCTTY)
-  } catch (cause) {
-    throw new CannotOpenLog(path, reasonOf(cause), { cause })
-  }
-}
+/** Open for reading too, a pipe is never without a reader: what we write waits there while the true one is away. */
+const isPipe = (path: string): boolean =>
+  statSync(path, { throwIfNoEntry: false })?.isFIFO() ?? false
 
 /**
  * A pipe or terminal is opened once more, for ourselves: so that our writes do not wait for its reader, while those of

@@ -57,7 +57,7 @@ export async function startFromFile({ folder, undo }: Context, apply: Apply, con
   undo.push(() => server.close({ quick: true }))
   await server.listen()
   const read = () => {
-    server.flushLogs()
+    server.log?.flush()
     return readFileSync(log, 'utf8')
   }
   return { server, configure, log: read }
