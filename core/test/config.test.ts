@@ -321,7 +321,116 @@ wrong('never shows a sensitive value', async ({ faults }) => {
   assert.not.match(found.join('\n'), 'hunter2')
 })
 
+const VALUES: [string, string | undefined][] = [
+  ['-k sync', undefined],
+  ['-k gthread', undefined],
+  ['-k gevent', 'must be sync or gthread: greenlets are not supported; give each worker more'],
+  ['-k eventlet', 'must be sync or gthread: greenlets'],
+  ['-k tornado', "must be sync or gthread: Tornado's loop is not supported"],
+  ['-k asgi', 'must be sync or gthread: ASGI applications are not supported'],
+  ['-k uvicorn.workers.UvicornWorker', 'must be sync or gthread: ASGI applications'],
+  ['-k my.own.Worker', "must be sync or gthread: gunicorn's worker classes are not loaded"],
+  ['-w auto', undefined],
+  ['-w 2..8', "a range of numbers is not supported; give one, or 'auto'"],
+  ['-w 0', 'must be a whole number, 1 or more'],
+  ['-e A=b=c -e EMPTY= -e NONE', undefined],
+  ['-e =a', 'must be KEY=VALUE, or KEY for an empty one'],
+  ['--root-path /a/b%20c', undefined],
+  ['--root-path /a/', undefined],
+  ['--root-path=', undefined],
+  ['--root-path a', "must be a path that begins with '/'"],
+  ['--root-path /a?b', "must be a path that begins with '/'"],
+]
+
+for (const [argv, fault] of VALUES) {
+  wrong(`${fault ? 'refuses' : 'but not'} ${argv}`, async ({ faults, load }) => {
+    if (fault === undefined) await load({ argv: `${argv} hello:app` })
+    else {
+      const [text] = await faults({ argv: `${argv} hello:app` })
+      assert.match(
+        text?.replace(/^argument --[a-z-]+: /, '') ?? '',
+        new RegExp(`^${escaped(fault)}`),
+      )
+    }
+  })
+}
+
+const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+
 wrong.run()
+
+const dialect = withFolder("gunicorn's names in a config file")
+
+dialect('set what they set in gunicorn', async ({ load }) => {
+  const json = {
+    wsgi_app: 'shop:app',
+    workers: 2,
+    threads: 3,
+    max_requests: 100,
+    raw_env: ['A=1'],
+    preload_app: true,
+    keepalive: 5,
+    errorlog: 'error.log',
+    loglevel: 'debug',
+    spew: false,
+  }
+  const loaded = await load({ argv: '--keep-alive 6', json })
+  const { count, threads, maxRequests, preload } = optionsOf(loaded, 'workers')
+  assert.equal([count, threads, maxRequests, preload], [2, 3, 100, true])
+  assert.equal(optionsOf(loaded, 'wsgi').app, 'shop:app')
+  assert.equal(optionsOf(loaded, 'wsgi').env, ['A=1'])
+  assert.is(loaded.core.keepAlive, 6)
+  assert.is(loaded.core.errorLogfile, 'error.log')
+  assert.is(loaded.core.logLevel, 'debug')
+  assert.equal(loaded.warnings, [])
+})
+
+dialect('are refused or warned of where they are not here', async ({ faults, load }) => {
+  const json = {
+    keyfile: 'a.pem',
+    when_ready: 'x',
+    timeout: 3,
+    workers: { timeout: 4 },
+    nonsense: 1,
+  }
+  assert.equal(
+    (await faults({ argv: 'hello:app', json })).map((text) => text.slice(0, 24)),
+    [
+      "setting 'timeout' is the",
+      "setting 'keyfile': not s",
+      "setting 'when_ready': no",
+      "setting 'nonsense' is un",
+    ],
+  )
+  const { warnings } = await load({ json: { worker_tmp_dir: '/dev/shm' } })
+  assert.equal(warnings, [
+    "setting 'worker_tmp_dir' has no effect: workers send no heartbeat by a file",
+  ])
+})
+
+dialect('in gunicorn.conf.py are not read, which is said', async ({ folder, load }) => {
+  writeFileSync(join(folder, 'gunicorn.conf.py'), 'workers = 4')
+  const [warning] = (await load({ argv: 'hello:app' })).warnings
+  assert.match(warning ?? '', /^file 'gunicorn.conf.py' is not read; write its settings into/)
+  assert.equal((await load({ file: null })).warnings, [], 'a server made in code looks for none')
+  assert.equal((await load({ argv: 'hello:app', json: { workers: 4 } })).warnings, [])
+})
+
+for (const file of ['gunicorn.conf.py', 'file:gunicorn.conf.py', 'python:shop.config']) {
+  dialect(`are not read from -c ${file}`, async ({ load }) => {
+    const error = await load({ argv: `-c ${file} hello:app` }).catch((reason) => reason)
+    assert.is(error.code, 'WSGI_CORE_CONFIG_FILE_UNKNOWN_TYPE')
+    assert.match(error.message, 'Python configs are not read; write the settings into a file that')
+  })
+}
+
+dialect('say with file: that it is a path', async ({ folder, load }) => {
+  writeFileSync(join(folder, 'own.yaml'), 'workers: 4')
+  const loaded = await load({ argv: '-c file:own.yaml hello:app' })
+  assert.is(optionsOf(loaded, 'workers').count, 4)
+})
+
+dialect.run()
 
 const printing = withFolder('print')
 
