@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import {
+  type Configuration,
   errors,
   loadConfiguration,
   optionTable,
@@ -69,16 +70,27 @@ const BIND_UNUSED = 'argument --bind: not used, the sockets are those that syste
 
 async function serve(argv: readonly string[]): Promise<number> {
   const systemd = takeSystemd(process.env)
-  const server = createServer(commandSources(argv, true, systemd.sockets), systemd)
+  let pidfile: Pidfile | undefined
+  const server = createServer(
+    {
+      ...commandSources(argv, true, systemd.sockets),
+      beforeUserChange: (configuration) => {
+        pidfile = openPidfile(server, configuration)
+      },
+    },
+    systemd,
+  )
   const ended = handleSignals(server)
   guardCrashes(server)
   try {
     await server.listen()
+    pidfile ??= openPidfile(server, server.configuration)
   } catch (error) {
+    await server.close({ quick: true })
+    pidfile?.unlink()
     if (causes(error).some((cause) => cause instanceof errors.Stopped)) return EXIT.ok
     throw error
   }
-  const pidfile = await openPidfile(server)
   if (server instanceof NotifyingServer) await server.announce()
   await ended
   pidfile?.unlink()
@@ -89,18 +101,12 @@ const createServer = (sources: Sources, systemd: Systemd) =>
   systemd.notifySocket ? new NotifyingServer(sources, systemd) : new Server(sources)
 
 /** Another server's pidfile stops the start. */
-async function openPidfile(server: Server): Promise<Pidfile | undefined> {
-  const { configuration } = server
+function openPidfile(server: Server, configuration?: Configuration): Pidfile | undefined {
   if (!configuration?.core.pid) return undefined
-  try {
-    const pidfile = createPidfile(resolve(configuration.cwd, configuration.core.pid))
-    const failed = (err: Error) =>
-      server.log?.warn({ err }, "'wsgi-core reload' will not reach this server")
-    return withControl(pidfile, { reload: () => askedToReload(server) }, failed)
-  } catch (error) {
-    await server.close({ quick: true })
-    throw error
-  }
+  const pidfile = createPidfile(resolve(configuration.cwd, configuration.core.pid))
+  const failed = (err: Error) =>
+    server.log?.warn({ err }, "'wsgi-core reload' will not reach this server")
+  return withControl(pidfile, { reload: () => askedToReload(server) }, failed)
 }
 
 function askedToReload(server: Server) {

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
+  closeSync,
+  ftruncateSync,
   linkSync,
+  openSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -28,24 +31,26 @@ export interface Pidfile {
 /** Writes this process's pid; replaces a stale file; refuses one of another live process. */
 export function createPidfile(path: string): Pidfile {
   let current = resolve(path)
-  claim(current)
+  let descriptor = claim(current)
   return {
     get path() {
       return current
     },
-    unlink: () => release(current),
+    unlink: () => release(current, descriptor),
     rename: (next) => {
       const old = current
       const target = resolve(next)
       if (target === old) return
-      claim(target)
+      const claimed = claim(target)
+      release(old, descriptor)
       current = target
-      release(old)
+      descriptor = claimed
     },
   }
 }
 
-function claim(path: string): void {
+/** @returns a descriptor, which serves also a process that may no longer write here. */
+function claim(path: string): number {
   refuseFolder(path)
   refuseOther(path)
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
@@ -53,6 +58,7 @@ function claim(path: string): void {
     writeFileSync(temporary, `${process.pid}\n`, { flag: 'wx' })
     chmodSync(temporary, 0o644) // whatever the umask says: others must find the server
     publish(temporary, path)
+    return openSync(path, 'r+')
   } catch (cause) {
     if (cause instanceof PidfileInUse) throw cause
     throw new PidfileFailed(path, messageOf(cause), { cause })
@@ -84,14 +90,19 @@ function refuseOther(path: string): void {
   if (pid !== null && pid !== process.pid && isAlive(pid)) throw new PidfileInUse(path, pid)
 }
 
-function release(path: string): void {
-  if (readPid(path) !== process.pid) return
+function release(path: string, descriptor: number): void {
   try {
-    unlinkSync(path)
+    if (readPid(path) === process.pid) unlinkSync(path)
   } catch (cause) {
-    if (codeOf(cause) !== 'ENOENT') throw new PidfileFailed(path, messageOf(cause), { cause })
+    // Root made it, and the server is another user now: a file without a number is next best.
+    if (NO_RIGHT.has(codeOf(cause))) ftruncateSync(descriptor)
+    else if (codeOf(cause) !== 'ENOENT') throw new PidfileFailed(path, messageOf(cause), { cause })
+  } finally {
+    closeSync(descriptor)
   }
 }
+
+const NO_RIGHT = new Set<unknown>(['EACCES', 'EPERM'])
 
 /** Null: no file, or nothing in it that can be a process, which gunicorn takes for stale too. */
 export function readPid(path: string): number | null {

@@ -124,3 +124,7 @@ export const PidfileFailed = createError<[string, string, Cause?]>(
   'WSGI_CORE_PIDFILE_FAILED',
   "pid file '%s' cannot be used: %s; give a path in a folder where this user may write",
 )
+export const CannotChangeUser = createError<[string, string, Cause?]>(
+  'WSGI_CORE_CANNOT_CHANGE_USER',
+  "cannot become '%s': %s",
+)

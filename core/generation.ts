@@ -55,19 +55,44 @@ export class Generation {
     })
   }
 
-  /** Everything up to the first request. @returns the listeners to open. Where it throws, call `abandon`. */
-  async build(): Promise<ListenerSpec[]> {
+  /**
+   * Everything up to the first request. With `bind` the listeners are open before anything of the application runs,
+   * and requests that come meanwhile wait for `admit`. @returns the listeners to open. Where it throws, call `abandon`.
+   */
+  async build(bind?: (specs: ListenerSpec[]) => Promise<void>): Promise<ListenerSpec[]> {
     this.#apply()
-    this.#prepared = this.core.hooks.prepare.promise()
-    this.#prepared.catch(() => {}) // reported where it is awaited
+    if (!bind) this.#prepare()
     await this.#buildFastify()
     const specs = this.configuration.binds.map((address) => ({ address, scheme: 'http' as const }))
     const listeners = await this.core.hooks.listeners.promise(specs)
+    if (bind) {
+      this.#hold()
+      await bind(listeners)
+      this.#prepare()
+    }
     await this.#prepared
     await this.core.hooks.beforeListen.promise()
     if (this.#aborter.signal.aborted) throw new Stopped()
     return listeners
   }
+
+  #prepare(): void {
+    this.#prepared = this.core.hooks.prepare.promise()
+    this.#prepared.catch(() => {}) // reported where it is awaited
+  }
+
+  #hold(): void {
+    const { serve } = this
+    const waiting: Parameters<Handler>[] = []
+    this.serve = (...exchange) => void waiting.push(exchange)
+    this.admit = () => {
+      this.serve = serve
+      for (const exchange of waiting) if (!exchange[1].destroyed) this.serve(...exchange)
+    }
+  }
+
+  /** Lets in the requests that had to wait. */
+  admit: () => void = () => {}
 
   /** Makes `build` give up as soon as it can. */
   abort(): void {

@@ -120,12 +120,22 @@ async function listen(spec: ListenerSpec, door: Door, options: CoreOptions): Pro
   const server = (spec.createServer ?? createEngineServer)(door, limitsOf(options))
   if (spec.address.kind === 'unix') await removeStaleSocket(spec.address.path)
   try {
-    server.listen({ ...listenOptions(spec.address), backlog: options.backlog })
+    bind(server, spec.address, options)
     await once(server, 'listening')
   } catch (error) {
     throw listenError(error as NodeJS.ErrnoException, formatAddress(spec.address, spec.scheme))
   }
   return server
+}
+
+/** It binds before it returns, so that the mask is that of a Unix socket alone. */
+function bind(server: NetServer, address: Address, { backlog, umask }: CoreOptions): void {
+  const before = address.kind === 'unix' ? process.umask(umask) : undefined
+  try {
+    server.listen({ ...listenOptions(address), backlog })
+  } finally {
+    if (before !== undefined) process.umask(before)
+  }
 }
 
 /** A listener keeps the limits that it was opened with. */

@@ -1,12 +1,13 @@
 import type { Logger } from 'pino'
 import { type Configuration, loadConfiguration, type Sources } from './config/load.ts'
 import type { CoreOptions } from './config/schema.ts'
-import { BadState, Sealed, Stopped } from './errors.ts'
+import { BadState, CannotChangeUser, Sealed, Stopped } from './errors.ts'
 import { Generation } from './generation.ts'
 import type { Door } from './http/door.ts'
 import { type ListenerSpec, Listeners } from './listeners.ts'
 import { Logs } from './logging/logs.ts'
 import type { Plugin, PluginUse } from './plugins.ts'
+import { changeUser, wantsOtherUser } from './privileges.ts'
 import { Refusals } from './refusals.ts'
 import { version } from './version.ts'
 
@@ -100,7 +101,9 @@ export class Server {
   async check(): Promise<void> {
     this.#enter('new', 'starting', 'check')
     try {
-      const generation = await this.#build(await this.#configure())
+      const configuration = await this.#configure()
+      if (wantsOtherUser(configuration)) changeUser(configuration)
+      const generation = await this.#build(configuration)
       await generation.retire(Promise.resolve())
     } finally {
       await this.#stopped()
@@ -169,6 +172,7 @@ export class Server {
       try {
         this.#swap(built)
         if (old === built) this.#announce()
+        built.admit()
         await built.core.hooks.afterListen.promise(this.addresses)
       } catch (error) {
         await this.#listeners.rollback(change)
@@ -203,7 +207,7 @@ export class Server {
     if (configuration.core.accessLogfile !== null) generation.writeAccessLog(logs)
     try {
       if (isFirst) await change.commit()
-      const specs = await generation.build()
+      const specs = await generation.build(ready && this.#bindFirst(generation))
       await ready?.(generation, specs)
     } catch (error) {
       if (isFirst) this.#current = undefined
@@ -217,6 +221,19 @@ export class Server {
     }
     if (!isFirst) await change.commit()
     return generation
+  }
+
+  /** Where the server is to become another user: it binds as root, and all that follows is that user's. */
+  #bindFirst(generation: Generation): ((specs: ListenerSpec[]) => Promise<void>) | undefined {
+    const { configuration } = generation
+    if (!wantsOtherUser(configuration)) return undefined
+    if (this.#current) throw new CannotChangeUser('another user', 'start the server anew for that')
+    return async (specs) => {
+      this.#current = generation
+      await this.#listeners.open(specs, configuration.core)
+      this.#sources.beforeUserChange?.(configuration)
+      changeUser(configuration)
+    }
   }
 
   async #reload(): Promise<void> {

@@ -1,4 +1,5 @@
 import convict from 'convict'
+import { findGroup, findUser } from '../accounts.ts'
 import { parseBind } from '../address.ts'
 
 /** How the values of one kind are read from text, checked, and shown in help. */
@@ -26,6 +27,14 @@ const list = (text: string) =>
     .split(',')
     .map((item) => item.trim())
     .filter((item) => item !== '')
+
+/** As gunicorn reads it: a zero before a digit makes it octal, `0o` and `0x` say what they are. */
+const mask = (text: string) => {
+  const number = text.trim().replace(/^0(?=\d)/, '0o')
+  return /^(0o[0-7]+|0x[\da-f]+|\d+)$/i.test(number) ? Number(number) : text
+}
+const isAccount = (value: unknown, find: (name: string) => unknown) =>
+  (isText(value) || Number.isSafeInteger(value)) && find(String(value)) !== undefined
 
 const BOOLEANS: Readonly<Record<string, boolean>> = {
   true: true, yes: true, on: true, 1: true, false: false, no: false, off: false, 0: false,
@@ -101,6 +110,24 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     check(value) {
       const ok = isText(value) && /^\/[\w.~/-]*$/.test(value)
       if (!ok) fail("must be a path that begins with '/', of letters, digits and - . _ ~ /")
+    },
+  },
+  user: {
+    metavar: 'USER',
+    parse: (text) => text,
+    check: (value) => isAccount(value, findUser) || fail(`there is no user '${value}'`),
+  },
+  group: {
+    metavar: 'GROUP',
+    parse: (text) => text,
+    check: (value) => isAccount(value, findGroup) || fail(`there is no group '${value}'`),
+  },
+  mask: {
+    metavar: 'MASK',
+    parse: mask,
+    check(value) {
+      const ok = Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= 0o777
+      if (!ok) fail('must be a mask from 0 to 0777, octal (022) or hexadecimal (0x12)')
     },
   },
   pairs: {

@@ -35,6 +35,8 @@ export interface Sources {
   readonly uses?: readonly PluginUse[]
   /** Reads the command line; called again once all plugins, and so all options, are known. */
   readonly parseArguments?: (table: readonly OptionSpec[]) => Arguments
+  /** Called once, before the server becomes another user (`--user`): what root alone may do. */
+  readonly beforeUserChange?: (configuration: Configuration) => void
   /** The plugin that a target (`hello:app`) brings along, and the option that holds the target. */
   readonly target?: {
     readonly plugin: string

@@ -160,6 +160,37 @@ export const coreSchema = {
     short: 'p',
     metavar: 'FILE',
   },
+  user: {
+    doc: 'User, by name or number, that the server becomes once its addresses are bound, before the application runs.',
+    format: 'user',
+    default: null as string | null,
+    nullable: true,
+    arg: 'user',
+    short: 'u',
+    metavar: 'USER',
+  },
+  group: {
+    doc: 'Group, by name or number, that the server becomes with it. Default: that of the user.',
+    format: 'group',
+    default: null as string | null,
+    nullable: true,
+    arg: 'group',
+    short: 'g',
+    metavar: 'GROUP',
+  },
+  initgroups: {
+    doc: "With --user: the user's further groups too. Without it there are none.",
+    format: 'flag',
+    default: false,
+    arg: 'initgroups',
+  },
+  umask: {
+    doc: 'Mask of the mode of Unix sockets: 022, 0o22, 0x12. Private files are private whatever it says.',
+    format: 'mask',
+    default: 0,
+    arg: 'umask',
+    short: 'm',
+  },
 } as const satisfies Schema
 
 export type CoreOptions = Options<typeof coreSchema>
