@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Configuration } from './config/load.ts'
 import type { CoreOptions } from './config/schema.ts'
 import { UnknownService } from './errors.ts'
 import { guardHooks } from './guard.ts'
@@ -11,6 +12,14 @@ import { createHooks, type Hooks } from './hooks.ts'
 // biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging
 export interface Services {}
 
+/** What a generation has from its server. */
+export interface Life {
+  readonly generation: number
+  readonly log: Logger
+  readonly signal: AbortSignal
+  readonly reload: () => Promise<void>
+}
+
 /** What one generation gives to its plugins. */
 export class Core {
   readonly hooks: Hooks = createHooks()
@@ -22,22 +31,25 @@ export class Core {
   readonly generation: number
   /** Aborted where the server is told to stop while this generation starts: give up waiting. */
   readonly signal: AbortSignal
+  /** The config file that was read, or null. */
+  readonly configFile: string | null
+  /** Has the server reload, after those reloads that are under way; rejects where the new generation cannot serve. */
+  readonly reload: () => Promise<void>
   readonly #log: Logger
   readonly #services = new Map<string, unknown>()
   readonly #undos: { name: string; undo: () => unknown }[] = []
 
   constructor(
-    options: CoreOptions,
-    cwd: string,
-    generation: number,
-    log: Logger,
-    signal: AbortSignal,
+    configuration: Pick<Configuration, 'core' | 'cwd' | 'file'>,
+    { generation, log, signal, reload }: Life,
   ) {
-    this.options = options
-    this.cwd = cwd
+    this.options = configuration.core
+    this.cwd = configuration.cwd
+    this.configFile = configuration.file
     this.generation = generation
     this.#log = log
     this.signal = signal
+    this.reload = reload
     guardHooks(this.hooks)
   }
 

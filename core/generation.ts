@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Logger } from 'pino'
 import type { Configuration } from './config/load.ts'
-import { Core } from './core.ts'
+import { Core, type Life } from './core.ts'
 import { errorPage } from './error-page.ts'
 import { ApplyFailed, Stopped } from './errors.ts'
 import { answerUnrouted, handleErrors, observeReplies, reportFailure } from './fastify.ts'
@@ -35,11 +35,11 @@ export class Generation {
   /** Takes a request. Set once Fastify is built; a generation that nobody observes takes the short way. */
   serve: Handler = (request, response) => this.#serveObserved(request, response)
 
-  constructor(configuration: Configuration, number: number, log: Logger) {
+  constructor(configuration: Configuration, life: Omit<Life, 'signal'>) {
     this.configuration = configuration
-    this.#log = log
+    this.#log = life.log
     this.#onClose = closeListener((response) => this.#finished(response))
-    this.core = new Core(configuration.core, configuration.cwd, number, log, this.#aborter.signal)
+    this.core = new Core(configuration, { ...life, signal: this.#aborter.signal })
   }
 
   /** Requests whose answer is not out yet. */

@@ -202,7 +202,11 @@ export class Server {
     const logs = this.#logs as Logs
     const isFirst = this.#current === undefined
     const change = logs.prepare(configuration)
-    const generation = new Generation(configuration, ++this.#generations, logs.logger)
+    const generation = new Generation(configuration, {
+      generation: ++this.#generations,
+      log: logs.logger,
+      reload: () => this.reload(),
+    })
     this.#building = generation
     if (configuration.core.accessLogfile !== null) generation.writeAccessLog(logs)
     try {

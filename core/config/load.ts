@@ -51,6 +51,8 @@ export interface Configuration {
   readonly core: CoreOptions
   readonly binds: readonly Address[]
   readonly cwd: string
+  /** The config file that was read, or null. */
+  readonly file: string | null
   /** In the order in which they are applied. */
   readonly plugins: readonly { readonly plugin: Plugin; readonly options: unknown }[]
   readonly table: readonly OptionSpec[]
@@ -105,19 +107,20 @@ export async function loadConfiguration(sources: Sources): Promise<Configuration
   if (sources.target?.required && uses.length === 0) throw new NothingToServe()
   const ignored = judged.verdicts.flatMap(({ warning = [] }) => warning)
   const warnings = [...read.warnings, ...(args.warnings ?? []), ...ignored]
-  return { ...finish(config, uses, table, sources.cwd), warnings }
+  return { ...finish(config, uses, table, sources.cwd), file: read.path, warnings }
 }
 
 async function readFile(
   { file, cwd }: Sources,
   args: ReadonlyMap<string, unknown>,
-): Promise<{ values: Values; warnings: string[] }> {
+): Promise<{ path: string | null; values: Values; warnings: string[] }> {
   const named = args.get('config') as string | undefined
   const path = named ?? (file === undefined ? findConfigFile(cwd) : file)
   if (path !== null) {
-    return { values: normalizeKeys((await loadConfigFile(path, cwd)).values), warnings: [] }
+    const file = await loadConfigFile(path, cwd)
+    return { path: file.path, values: normalizeKeys(file.values), warnings: [] }
   }
-  return { values: {}, warnings: file === undefined ? unreadConfigFile(cwd) : [] }
+  return { path: null, values: {}, warnings: file === undefined ? unreadConfigFile(cwd) : [] }
 }
 
 /** `--plugins` or its variable replace the file's list; what code and the target bring is added. */
@@ -287,7 +290,7 @@ function finish(
   uses: readonly PluginUse[],
   table: readonly OptionSpec[],
   cwd: string,
-): Omit<Configuration, 'warnings'> {
+): Omit<Configuration, 'file' | 'warnings'> {
   const values = config.getProperties()
   const core = values as unknown as CoreOptions
   return {

@@ -13,6 +13,8 @@ export interface Runtime {
   readonly app: Readonly<Record<string, unknown>>
   /** Pairs of the environ that are the same for each request. */
   readonly environ: Readonly<Record<string, string>>
+  /** Is told the files that the app consists of; where it is absent, workers do not look for them. */
+  readonly watch?: ((files: readonly string[]) => void) | undefined
 }
 
 /** What comes over the control socket: docs/worker-protocol.md, "The spawner and its control socket". */
@@ -37,6 +39,7 @@ export type SpawnerEvent =
       signal: number | null
       traceback: string
     }
+  | { event: 'files'; worker: number | null; pid: number; files: readonly string[] }
   | {
       event: 'log'
       level: string

@@ -160,6 +160,7 @@ export class Supervisor {
     else if (event.event === 'leaving') this.#onLeaving(event)
     else if (event.event === 'exited')
       setImmediate(() => !this.#ended && this.#onExited(event)) // its last answers first
+    else if (event.event === 'files') this.#runtime.watch?.(event.files)
     else if (event.event === 'log') passOn(this.#log, event)
   }
 
@@ -334,6 +335,7 @@ const describeRuntime = (runtime: Runtime, options: SupervisorOptions) => ({
   preload: options.preload,
   reap_orphans: process.pid === 1, // nobody else does, and Node waits for its own children only
   generation: options.generation,
+  report_files: runtime.watch !== undefined,
   environ: runtime.environ,
   app: runtime.app,
 })

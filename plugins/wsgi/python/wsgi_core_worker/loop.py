@@ -156,7 +156,7 @@ def create_handler(lane: Lane, life, app, base: dict):
     unpack = SLOT.unpack_from
     now = time.monotonic_ns
     memory_input = io.BytesIO
-    count = life.count_request if life.limit else None
+    count = life.count_request if life.counts else None
     served = 0
 
     def handle(slot: bytes) -> None:

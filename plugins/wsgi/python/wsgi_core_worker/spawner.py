@@ -12,7 +12,7 @@ import time
 from .control import emit, log
 from .protocol import CONTROL, VERSION
 from .shared_imports import share_imports
-from .worker import flush_streams, load_or_exit, run_worker
+from .worker import flush_streams, load_or_exit, run_worker, watch_files
 
 SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
 RUNTIMES = {"cpython": "CPython", "pypy": "PyPy"}
@@ -32,7 +32,7 @@ def main() -> None:
     make_fifos(config["directory"], config["fronts"])
     app = None
     if config.get("preload"):
-        app = load_or_exit(config["app"], None)
+        app = load_or_exit(config["app"], None, watch_files(config, None))
         gc.freeze()
     elif config["app"].get("share_imports"):
         if not share_imports(config["app"]):

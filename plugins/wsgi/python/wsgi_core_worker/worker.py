@@ -13,6 +13,7 @@ import sys
 from .control import emit, log
 from .file_wrapper import FileWrapper, choose_sendfile
 from .loop import Lane, SharedFiles, serve
+from .module_files import ModuleFiles, files_of_error
 from .protocol import FrontGone
 from .scoreboard import LEAVING, SERVING, STATE, boot_entry, open_entries
 from .target import TargetError, load_app
@@ -24,12 +25,19 @@ PIPE_SIZES = (1 << 20, 1 << 19, 1 << 18, 1 << 17)
 class Life:
     """Whether this process goes on; shared by its threads and signal handlers."""
 
-    def __init__(self, number: int, entries: list[memoryview], limit: int) -> None:
+    def __init__(
+        self, number: int, entries: list[memoryview], limit: int, files: ModuleFiles | None = None
+    ) -> None:
         self.number = number
         self.entries = entries
         self.limit = limit
+        self.files = files
         self.leaving = False
         self.numbers = itertools.count(1)
+
+    @property
+    def counts(self) -> bool:
+        return bool(self.limit or self.files)
 
     def leave(self, reason: str) -> None:
         """Each thread stops after what it executes; told to the front once."""
@@ -41,6 +49,8 @@ class Life:
     def count_request(self) -> None:
         if next(self.numbers) == self.limit:
             emit("leaving", worker=self.number, pid=os.getpid(), reason="max_requests")
+        if self.files is not None:
+            self.files.report_new()
 
 
 def run_worker(config: dict, number: int, app=None) -> None:
@@ -54,16 +64,19 @@ def run_worker(config: dict, number: int, app=None) -> None:
     entries = open_entries(directory, first, threads)
     for entry in entries:
         boot_entry(entry)
+    files = watch_files(config, number)
     if app is None:
-        app = load_or_exit(config["app"], number)
+        app = load_or_exit(config["app"], number, files)
         gc.freeze()
     choose_sendfile(config["app"].get("sendfile", True))
     shared = SharedFiles(directory, config["fronts"])
     widen(shared.queue)
     lanes = [Lane(directory, first + index, entry, shared) for index, entry in enumerate(entries)]
-    life = Life(number, entries, draw_limit(config))
+    life = Life(number, entries, draw_limit(config), files)
     signal.signal(signal.SIGTERM, lambda *_: life.leave("signal"))
     set_state(entries, SERVING)
+    if files is not None:
+        files.report([])
     emit("ready", worker=number, pid=os.getpid())
     serve_all(lanes, life, app, create_base(config))
 
@@ -72,10 +85,20 @@ def quit_at_once(*_: object) -> None:
     os._exit(0)
 
 
-def load_or_exit(settings: dict, worker: int | None):
+def watch_files(config: dict, worker: int | None) -> ModuleFiles | None:
+    """For the front that asks. Then the app changes often, and a .pyc does not tell two saves of one second apart."""
+    if not config.get("report_files"):
+        return None
+    sys.dont_write_bytecode = True
+    return ModuleFiles(worker)
+
+
+def load_or_exit(settings: dict, worker: int | None, files: ModuleFiles | None = None):
     try:
         return load_app(settings)
     except TargetError as error:
+        if files is not None:
+            files.report(files_of_error(error))
         emit(
             "failed", worker=worker, pid=os.getpid(), exit=error.exit_status, reason=error.reason,
             traceback=error.traceback,
