@@ -31,20 +31,23 @@ export interface Pidfile {
 /** Writes this process's pid; replaces a stale file; refuses one of another live process. */
 export function createPidfile(path: string): Pidfile {
   let current = resolve(path)
-  let descriptor = claim(current)
+  let descriptor: number | undefined = claim(current)
   return {
     get path() {
       return current
     },
-    unlink: () => release(current, descriptor),
+    unlink: () => {
+      const held = descriptor
+      descriptor = undefined // closed once, whatever fails
+      release(current, held)
+    },
     rename: (next) => {
-      const old = current
+      const [old, held] = [current, descriptor]
       const target = resolve(next)
       if (target === old) return
-      const claimed = claim(target)
-      release(old, descriptor)
+      descriptor = claim(target)
       current = target
-      descriptor = claimed
+      release(old, held)
     },
   }
 }
@@ -90,7 +93,8 @@ function refuseOther(path: string): void {
   if (pid !== null && pid !== process.pid && isAlive(pid)) throw new PidfileInUse(path, pid)
 }
 
-function release(path: string, descriptor: number): void {
+function release(path: string, descriptor: number | undefined): void {
+  if (descriptor === undefined) return
   try {
     if (readPid(path) === process.pid) unlinkSync(path)
   } catch (cause) {
