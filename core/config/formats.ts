@@ -22,6 +22,15 @@ const fail = (text: string): never => {
 const isText = (value: unknown): value is string => typeof value === 'string'
 const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText)
 const number = (text: string) => (/^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text)
+const MEGABYTE = 1_048_576
+const UNITS = ['', 'k', 'm', 'g', 't']
+/** `512M`, `1.5G`, `2GiB`; powers of 1024. */
+function bytes(text: string): unknown {
+  const [, size, unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text.trim()) ?? []
+  return size === undefined
+    ? text
+    : Math.round(Number(size) * 1024 ** UNITS.indexOf(unit.toLowerCase()))
+}
 const list = (text: string) =>
   text
     .split(',')
@@ -93,6 +102,15 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     check(value) {
       const ok = typeof value === 'number' && Number.isFinite(value) && value >= 0
       if (!ok) fail('must be a number of seconds, 0 or more')
+    },
+  },
+  memory: {
+    metavar: 'SIZE',
+    parse: bytes,
+    check(value) {
+      // a bare small number was meant in other units
+      const ok = value === 0 || (Number.isSafeInteger(value) && (value as number) >= MEGABYTE)
+      if (!ok) fail('must be a size of 1M or more, such as 512M or 2G, or 0')
     },
   },
   binds: {

@@ -14,6 +14,8 @@ const FRONT = 0
 const BATCH = 16
 /** How long a slot may be taken and not yet on the scoreboard before it counts as lost, in milliseconds. */
 const LOST_AFTER = 250
+/** When a mark for which there was no room is tried again, in milliseconds. */
+const MARK_AGAIN = 20
 /** How often what need not be noticed at once is looked at, in milliseconds. */
 const TICK = 250
 
@@ -159,9 +161,9 @@ export class Dispatcher implements Front {
     if (this.#answers) this.#queue.control(kind, count)
   }
 
-  /** One `wake` slot for each reader; `taken` is called when they have been read. */
-  wakeAll(taken: () => void): void {
-    this.control(KIND.wake, this.#readers)
+  /** A slot for each reader, as far as the pipe has room for so many; `taken` is called when they have been read. */
+  wakeAll(kind: number, taken: () => void): void {
+    this.control(kind, Math.min(this.#readers, MAX_DEPTH))
     this.#mark(taken)
   }
 
@@ -232,7 +234,12 @@ export class Dispatcher implements Front {
   #mark(taken: () => void): void {
     this.#lastMark++
     this.#marks.set(this.#lastMark, taken)
-    if (this.#answers) this.#queue.control(KIND.mark, 1, this.#lastMark)
+    this.#sendMark(this.#lastMark)
+  }
+
+  #sendMark(mark: number): void {
+    if (!this.#answers || this.#closed || this.#queue.control(KIND.mark, 1, mark) === 1) return
+    setTimeout(() => this.#sendMark(mark), MARK_AGAIN).unref()
   }
 
   #marked(mark: number): void {

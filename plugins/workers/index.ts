@@ -71,6 +71,12 @@ export default definePlugin({
       default: 0,
       arg: 'max-requests-jitter',
     },
+    maxWorkerMemory: {
+      doc: 'Memory (RSS) past which a worker is replaced after its request, as in 512M or 2G; 0: no limit.',
+      format: 'memory',
+      default: 0,
+      arg: 'max-worker-memory',
+    },
     preload: {
       doc: 'Load the application once, before the workers are forked: quicker starts, shared memory.',
       format: 'flag',

@@ -134,9 +134,10 @@ export class Queue {
     return existsSync(path)
   }
 
-  /** Writes `count` control slots at once. */
-  control(kind: number, count: number, id = 0): void {
-    for (let left = Math.min(count, MAX_DEPTH + SPARE - this.#staged); left > 0; left--) {
+  /** Writes `count` control slots at once. @returns how many; there may be no room for all. */
+  control(kind: number, count: number, id = 0): number {
+    const possible = Math.max(0, Math.min(count, MAX_DEPTH + SPARE - this.#staged))
+    for (let left = possible; left > 0; left--) {
       writeSlotHeader(this.#stage, this.#staged * SLOT_SIZE, {
         ...CONTROL,
         kind,
@@ -146,6 +147,7 @@ export class Queue {
       this.#staged++
     }
     this.flush()
+    return possible
   }
 
   /** Writes what is staged now. What the pipe has no room for, which control slots can bring about, is tried again. */

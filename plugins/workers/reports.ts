@@ -28,6 +28,14 @@ export function logExit(
   log.error(details, `Worker (pid:${pid}) ended by ${cause}.${hint}`)
 }
 
+const inMegabytes = (bytes: number) => `${Math.round(bytes / 1_048_576)}M`
+
+/** The line on a worker that is replaced for its size. */
+export function logSize(log: Logger, pid: number, size: number, limit: number): void {
+  const sizes = { size: inMegabytes(size), limit: inMegabytes(limit) }
+  log.warn(sizes, `Worker (pid:${pid}) grew past its limit and is replaced`)
+}
+
 /** A line that the spawner or a worker has for the error log. */
 export function passOn(
   log: Logger,

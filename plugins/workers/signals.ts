@@ -24,10 +24,17 @@ export function isAlive(pid: number): boolean {
 }
 
 /** Dead, but its parent has not asked how: as process 1 of a container often does not. */
-export function isZombie(pid: number): boolean {
+export const isZombie = (pid: number): boolean => stateOf(pid) === 'Z'
+
+/** Stopped by a signal, not by a debugger. */
+export const isStopped = (pid: number): boolean => stateOf(pid) === 'T'
+
+/** The letter that ps shows; undefined where it is gone in the meantime, or where this is no Linux. */
+function stateOf(pid: number): string | undefined {
   try {
-    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return stat.charAt(stat.lastIndexOf(') ') + 2)
   } catch {
-    return false // gone in the meantime, or no Linux
+    return undefined
   }
 }

@@ -17,6 +17,8 @@ export interface Runtime {
   readonly watch?: ((files: readonly string[]) => void) | undefined
 }
 
+type LeavingReason = 'max_requests' | 'max_memory' | 'signal' | 'stop'
+
 /** What comes over the control socket: docs/worker-protocol.md, "The spawner and its control socket". */
 export type SpawnerEvent =
   | { event: 'started'; pid: number; version: number; runtime: string }
@@ -30,7 +32,7 @@ export type SpawnerEvent =
       reason: string
       traceback: string
     }
-  | { event: 'leaving'; worker: number; pid: number; reason: 'max_requests' | 'signal' | 'stop' }
+  | { event: 'leaving'; worker: number; pid: number; reason: LeavingReason; size?: number }
   | {
       event: 'exited'
       worker: number

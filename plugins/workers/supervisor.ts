@@ -5,12 +5,12 @@ import { deferred } from './deferred.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { WorkerFailed } from './errors.ts'
 import type { Fronts } from './front.ts'
-import { describeEnd, logExit, passOn } from './reports.ts'
+import { describeEnd, logExit, logSize, passOn } from './reports.ts'
 import { KILL_AFTER, RequestWatch } from './request-watch.ts'
 import type { Scoreboard } from './scoreboard.ts'
 import { isAlive, signalNumber } from './signals.ts'
-import { KIND } from './slot.ts'
 import { type EventOf, type Runtime, Spawner, type SpawnerEvent } from './spawner.ts'
+import { StoppedWatch } from './stopped-watch.ts'
 import { Waker } from './waker.ts'
 import type { WorkerHandle } from './worker-handle.ts'
 
@@ -22,6 +22,8 @@ export interface SupervisorOptions {
   readonly gracefulTimeout: number
   readonly maxRequests: number
   readonly maxRequestsJitter: number
+  /** Bytes past which a worker is replaced; 0: none. */
+  readonly maxWorkerMemory: number
   readonly preload: boolean
   readonly generation: number
 }
@@ -34,7 +36,7 @@ export interface Workplace {
   /** Who hands requests to the workers. */
   readonly fronts: Fronts
   /** The one of them that also writes the slots that are orders to workers. */
-  readonly orders: Pick<Dispatcher, 'readers' | 'control' | 'wakeAll'>
+  readonly orders: Pick<Dispatcher, 'wakeAll'>
 }
 
 /** Workers of a reload that boot at a time: imports compute, and others are answering requests meanwhile. */
@@ -51,9 +53,9 @@ export class Supervisor {
   readonly #runtime: Runtime
   readonly #log: Logger
   readonly #place: Workplace
-  readonly #orders: Workplace['orders']
   readonly #crew = new Crew()
   readonly #watch: RequestWatch
+  readonly #stoppedWatch: StoppedWatch
   readonly #waker: Waker
   #spawner!: Spawner
   #failures = 0
@@ -72,8 +74,8 @@ export class Supervisor {
     this.#runtime = runtime
     this.#log = log
     this.#place = place
-    this.#orders = place.orders
     this.#waker = new Waker(this.#crew, place.orders)
+    this.#stoppedWatch = new StoppedWatch(options.timeout * 1000, log)
     this.#watch = new RequestWatch({
       crew: this.#crew,
       ...place,
@@ -116,11 +118,11 @@ export class Supervisor {
       if (worker.pid === 0 && this.#spawner.gone) this.#forget(worker)
       if (worker.state === 'booting') this.#kill(worker, 'SIGTERM')
       worker.state = 'leaving'
+      worker.replacement = undefined
       worker.killAt = deadline
     }
     if (this.#crew.size === 0) this.#emptied.resolve()
-    this.#orders.control(KIND.stop, this.#orders.readers)
-    this.#waker.start()
+    this.#waker.stopAll()
     this.#spawner?.send({ command: 'stop' })
     await this.#emptied.promise
     this.#end()
@@ -195,12 +197,13 @@ export class Supervisor {
     if (worker === null) this.#failures++
   }
 
-  #onLeaving({ pid, reason }: EventOf<'leaving'>): void {
+  #onLeaving({ pid, reason, size }: EventOf<'leaving'>): void {
     const handle = this.#crew.byPid(pid)
     if (!handle || this.#stopping) return
     const known = handle.state === 'leaving'
     handle.state = 'leaving'
-    if (reason === 'max_requests') {
+    if (reason === 'max_requests' || reason === 'max_memory') {
+      if (size) logSize(this.#log, pid, size, this.#options.maxWorkerMemory)
       if (!known) handle.replacement = this.#spawn() // serves on until that one is ready
       return
     }
@@ -303,8 +306,16 @@ export class Supervisor {
       if (worker.killAt !== undefined && now > worker.killAt) this.#kill(worker, 'SIGKILL')
     }
     this.#watch.checkTimes()
+    this.#stoppedWatch.check(now, () => this.#processes())
     this.#missOrphans()
     if (now > this.#killSpawnerAt) this.#spawner.kill()
+  }
+
+  *#processes(): Iterable<{ pid: number; kill(): void }> {
+    for (const worker of this.#crew.all) {
+      yield { pid: worker.pid, kill: () => this.#kill(worker, 'SIGKILL') }
+    }
+    yield { pid: this.#spawner.pid ?? 0, kill: () => this.#spawner.kill() }
   }
 
   /** Workers of a spawner that died are nobody's children here: only their pid tells that they are gone. */
@@ -332,6 +343,7 @@ const describeRuntime = (runtime: Runtime, options: SupervisorOptions) => ({
   graceful_timeout: options.gracefulTimeout,
   max_requests: options.maxRequests,
   max_requests_jitter: options.maxRequestsJitter,
+  max_worker_memory: options.maxWorkerMemory,
   preload: options.preload,
   reap_orphans: process.pid === 1, // nobody else does, and Node waits for its own children only
   generation: options.generation,

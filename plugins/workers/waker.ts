@@ -1,5 +1,6 @@
 import type { Crew } from './crew.ts'
 import type { Dispatcher } from './dispatcher.ts'
+import { KIND } from './slot.ts'
 
 /** Milliseconds between two rounds. */
 const WAKE_EVERY = 20
@@ -8,6 +9,7 @@ const WAKE_EVERY = 20
 export class Waker {
   readonly #crew: Crew
   readonly #orders: Pick<Dispatcher, 'wakeAll'>
+  #kind: number = KIND.wake
   #waking = false
 
   constructor(crew: Crew, orders: Pick<Dispatcher, 'wakeAll'>) {
@@ -15,11 +17,18 @@ export class Waker {
     this.#orders = orders
   }
 
+  /** All are to leave: whoever reads a slot does. One round may not reach each of many threads, the next ones do. */
+  stopAll(): void {
+    this.#kind = KIND.stop
+    this.#waking = false
+    this.start()
+  }
+
   /** Goes on until nobody is leaving any more. */
   start(): void {
     if (this.#waking) return
     this.#waking = true
-    this.#orders.wakeAll(() => {
+    this.#orders.wakeAll(this.#kind, () => {
       setTimeout(() => this.restart(), WAKE_EVERY)
     })
   }

@@ -135,6 +135,15 @@ def work(environ, start_response, _):
     return answer(start_response, str(os.getpid()))
 
 
+KEPT = []
+
+
+def grow(environ, start_response, megabytes):
+    """Memory that is in use and stays so."""
+    KEPT.append(b"x" * (int(megabytes) << 20))
+    return answer(start_response, str(os.getpid()))
+
+
 def close_descriptors(environ, start_response, _):
     note(f"closerange {os.getpid()}")
     os.closerange(3, 100)
@@ -184,6 +193,7 @@ ACTIONS = {
     "close": hang_in_close,
     "big": big,
     "work": work,
+    "grow": grow,
     "closerange": close_descriptors,
     "part": part,
 }

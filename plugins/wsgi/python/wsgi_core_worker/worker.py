@@ -9,6 +9,7 @@ import itertools
 import os
 import signal
 import sys
+import time
 
 from .control import emit, log
 from .file_wrapper import FileWrapper, choose_sendfile
@@ -18,6 +19,8 @@ from .protocol import FrontGone
 from .scoreboard import LEAVING, SERVING, STATE, boot_entry, open_entries
 from .target import TargetError, load_app
 
+# Seconds between two looks at the memory in use.
+WEIGH_EVERY = 1.0
 F_SETPIPE_SZ = 1031
 PIPE_SIZES = (1 << 20, 1 << 19, 1 << 18, 1 << 17)
 
@@ -26,18 +29,21 @@ class Life:
     """Whether this process goes on; shared by its threads and signal handlers."""
 
     def __init__(
-        self, number: int, entries: list[memoryview], limit: int, files: ModuleFiles | None = None
+        self,
+        number: int,
+        entries: list[memoryview],
+        limit: int,
+        files: ModuleFiles | None = None,
+        memory_limit: int = 0,
     ) -> None:
         self.number = number
         self.entries = entries
         self.limit = limit
         self.files = files
+        self.memory_limit = memory_limit
+        self.weigh_at = 0.0
         self.leaving = False
         self.numbers = itertools.count(1)
-
-    @property
-    def counts(self) -> bool:
-        return bool(self.limit or self.files)
 
     def leave(self, reason: str) -> None:
         """Each thread stops after what it executes; told to the front once."""
@@ -46,11 +52,26 @@ class Life:
             set_state(self.entries, LEAVING)
             emit("leaving", worker=self.number, pid=os.getpid(), reason=reason)
 
+    @property
+    def counts(self) -> bool:
+        """Whether `count_request` has anything to do."""
+        return bool(self.limit or self.files or self.memory_limit)
+
     def count_request(self) -> None:
         if next(self.numbers) == self.limit:
             emit("leaving", worker=self.number, pid=os.getpid(), reason="max_requests")
         if self.files is not None:
             self.files.report_new()
+        if self.memory_limit and time.monotonic() >= self.weigh_at:
+            self.weigh()
+
+    def weigh(self) -> None:
+        """Wish to be replaced, once, when the process has grown past its limit."""
+        self.weigh_at = time.monotonic() + WEIGH_EVERY
+        size = resident_size()
+        if size > self.memory_limit:
+            self.memory_limit = 0
+            emit("leaving", worker=self.number, pid=os.getpid(), reason="max_memory", size=size)
 
 
 def run_worker(config: dict, number: int, app=None) -> None:
@@ -72,7 +93,7 @@ def run_worker(config: dict, number: int, app=None) -> None:
     shared = SharedFiles(directory, config["fronts"])
     widen(shared.queue)
     lanes = [Lane(directory, first + index, entry, shared) for index, entry in enumerate(entries)]
-    life = Life(number, entries, draw_limit(config), files)
+    life = Life(number, entries, draw_limit(config), files, config.get("max_worker_memory", 0))
     signal.signal(signal.SIGTERM, lambda *_: life.leave("signal"))
     set_state(entries, SERVING)
     if files is not None:
@@ -132,6 +153,15 @@ def draw_limit(config: dict) -> int:
     if not limit:
         return 0
     return limit + int.from_bytes(os.urandom(4), "little") % (jitter + 1)
+
+
+def resident_size() -> int:
+    """Bytes of memory that the process has in use, shared pages included: RSS, as ps and top show it. 0: not known."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 def set_state(entries: list[memoryview], state: int) -> None:

@@ -1,0 +1,21 @@
+import * as assert from 'uvu/assert'
+import { siteSuite } from '../harness.ts'
+
+const test = siteSuite('a stop')
+
+for (const [workers, threads] of [
+  [2, 150],
+  [6, 60],
+]) {
+  test(`of ${workers} workers with ${threads} threads each needs no SIGKILL`, async ({ site }) => {
+    const server = await site.start(['-w', `${workers}`, '--threads', `${threads}`])
+    for (let count = 0; count < (workers as number); count++) {
+      assert.is((await server.request('/pid')).status, 200)
+    }
+    server.signal('SIGTERM')
+    assert.is((await server.ended).code, 0)
+    assert.not.match(server.log(), /SIGKILL/)
+  })
+}
+
+test.run()
