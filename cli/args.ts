@@ -1,13 +1,6 @@
 import { parseArgs } from 'node:util'
-import {
-  FORMATS,
-  type GunicornSetting,
-  gunicornSettings,
-  judge,
-  nearest,
-  type OptionDefinition,
-  type OptionSpec,
-} from '../core/index.ts'
+import { FORMATS, nearest, type OptionDefinition, type OptionSpec } from '../core/index.ts'
+import { foreignFlags, foreignOptions, judgeForeign } from './gunicorn-flags.ts'
 
 /** Options of the command itself: they are no part of the configuration. */
 export const COMMAND_OPTIONS: Readonly<Record<string, OptionDefinition>> = {
@@ -83,42 +76,6 @@ export function parseArguments(
   return { values, faults, warnings: [...warnings] }
 }
 
-type Foreign = ReadonlyMap<string, GunicornSetting>
-
-/** gunicorn's flags that no option stands for, dashes included. */
-function foreignFlags(known: ReadonlyMap<string, Known>): Foreign {
-  const pairs = gunicornSettings.flatMap((setting) => setting.flags.map((flag) => [flag, setting]))
-  return new Map((pairs as [string, GunicornSetting][]).filter(([flag]) => !known.has(bare(flag))))
-}
-
-const bare = (flag: string) => flag.replace(/^--?/, '')
-
-/** So that their values are not taken for the application. */
-function foreignOptions(foreign: Foreign): Record<string, NodeOption> {
-  const options: Record<string, NodeOption> = {}
-  for (const [flag, setting] of foreign) {
-    const type = setting.bare ? 'boolean' : 'string'
-    if (flag.startsWith('--')) options[bare(flag)] = { type }
-    else options[`gunicorn ${flag}`] = { type, short: bare(flag) }
-  }
-  return options
-}
-
-function judgeForeign(
-  { rawName, value }: OptionToken,
-  foreign: Foreign,
-  faults: string[],
-  warnings: Set<string>,
-): void {
-  const { fault, warning } = judge(
-    foreign.get(rawName) as GunicornSetting,
-    `argument ${rawName}`,
-    value ?? 'given',
-  )
-  if (fault) faults.push(fault)
-  if (warning) warnings.add(warning)
-}
-
 // `--w` is not `-w`.
 const findOption = ({ name, rawName }: OptionToken, known: ReadonlyMap<string, Known>) =>
   name.length === 1 && rawName.startsWith('--') ? undefined : known.get(name)
@@ -147,7 +104,7 @@ const isFlag = ({ format }: OptionDefinition) => typeof format === 'string' && F
 const isRepeatable = ({ format }: OptionDefinition) =>
   typeof format === 'string' && FORMATS[format]?.repeatable
 
-type NodeOption = { type: 'string' | 'boolean'; short?: string }
+export type NodeOption = { type: 'string' | 'boolean'; short?: string }
 
 function nodeOptions(known: ReadonlyMap<string, Known>): Record<string, NodeOption> {
   const options: Record<string, NodeOption> = {}
@@ -163,7 +120,7 @@ function nodeOptions(known: ReadonlyMap<string, Known>): Record<string, NodeOpti
   return options
 }
 
-interface OptionToken {
+export interface OptionToken {
   readonly name: string
   readonly rawName: string
   readonly value?: string | undefined
@@ -174,11 +131,15 @@ const looksLikeOption = (text: string, known: ReadonlyMap<string, Known>) =>
   /^--?[a-z]/.test(text) && known.has(text.replace(/^--?/, '').replace(/=.*/s, ''))
 
 function addOption(
-  { name, rawName, value, inlineValue }: OptionToken,
+  token: OptionToken,
   known: ReadonlyMap<string, Known>,
   values: Map<string, unknown>,
   faults: string[],
 ): void {
+  const { name, rawName, inlineValue } = token
+  // `-w=4` is `-w4`, as for gunicorn
+  const isShort = inlineValue && !rawName.startsWith('--')
+  const value = isShort ? token.value?.replace(/^=/, '') : token.value
   const { path, definition, negates } = known.get(name) as Known
   if (isFlag(definition)) {
     if (value !== undefined)

@@ -58,6 +58,14 @@ const natural = (least: number): Format => ({
   },
 })
 
+/** Other ways to write gunicorn's kinds of worker. */
+const WORKER_CLASSES: Readonly<Record<string, string>> = {
+  'gunicorn.workers.sync.SyncWorker': 'sync',
+  'gunicorn.workers.gthread.ThreadWorker': 'gthread',
+  'egg:gunicorn#sync': 'sync',
+  'egg:gunicorn#gthread': 'gthread',
+}
+
 /** gunicorn's kinds of worker that are not here. */
 const NO_WORKER: Readonly<Record<string, string>> = {
   gevent: 'greenlets are not supported',
@@ -167,7 +175,7 @@ export const FORMATS: Readonly<Record<string, Format>> = {
   },
   workerClass: {
     metavar: 'KIND',
-    parse: (text) => text.trim(),
+    parse: (text) => WORKER_CLASSES[text] ?? text,
     check: checkWorkerClass,
   },
   count: {

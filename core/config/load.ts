@@ -1,15 +1,14 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import convict from 'convict'
 import { type Address, parseBind } from '../address.ts'
 import { BadConfig, NothingToServe } from '../errors.ts'
 import { type Plugin, type PluginUse, sortPlugins } from '../plugins.ts'
 import { addDependencies, resolvePlugin } from '../resolve.ts'
+import { type Decoded, decode } from './decode.ts'
 import { findConfigFile, loadConfigFile, unreadConfigFile } from './file.ts'
-import './formats.ts'
-import { judgeKeys, placeGunicornKeys, valueAt } from './gunicorn.ts'
+import { judgeKeys, placeGunicornKeys } from './gunicorn.ts'
 import { mergeValues, normalizeKeys, unknownKeys } from './keys.ts'
-import { type CoreOptions, type OptionSpec, optionTable, variableOf } from './schema.ts'
+import { type CoreOptions, type OptionSpec, optionTable } from './schema.ts'
 
 /** What the command line says, in terms of an option table. */
 export interface Arguments {
@@ -88,26 +87,20 @@ export async function loadConfiguration(sources: Sources): Promise<Configuration
     if (isEmpty(options)) continue
     values = mergeValues(values, { [plugin.name]: options })
   }
-  const config = convict(convictSchema(table) as never, {
-    env: sources.env,
-    args: [],
-  }) as unknown as Config
+  const decoded = decode(table, values, args, sources.env)
   const faults = [
     ...args.faults,
     ...[file, code, placed].flatMap((each) => each.faults),
     ...judged.verdicts.flatMap(({ fault = [] }) => fault),
     ...unknownKeys(values, table, sections),
+    ...decoded.faults,
+    ...missingFolder(decoded, sources.cwd),
   ]
-  const standIns = findStandIns(table, sources.env, values)
-  overlay(config, values, standIns, args.values, table)
-  const placeOf = (spec: OptionSpec) => place(spec, args, standIns, sources.env)
-  faults.push(...invalidValues(config, placeOf, table))
-  faults.push(...missingFolder(config, placeOf, table, sources.cwd))
   if (faults.length > 0) throw new BadConfig(faults.join('\n'))
   if (sources.target?.required && uses.length === 0) throw new NothingToServe()
   const ignored = judged.verdicts.flatMap(({ warning = [] }) => warning)
   const warnings = [...read.warnings, ...(args.warnings ?? []), ...ignored]
-  return { ...finish(config, uses, table, sources.cwd), file: read.path, warnings }
+  return { ...finish(decoded, uses, table, sources.cwd), file: read.path, warnings }
 }
 
 async function readFile(
@@ -169,129 +162,19 @@ async function targetPlugins(
   return (await addDependencies(all, cwd)).map((use) => use.plugin)
 }
 
-/** Convict's shape: the core's keys, and one section a plugin. */
-function convictSchema(table: readonly OptionSpec[]): Values {
-  const schema: Values = {}
-  for (const { path, definition } of table) {
-    const [head, key] = path.split('.') as [string, string?]
-    const { doc, format, default: fallback, nullable = false, sensitive = false } = definition
-    const env = variableOf(definition)
-    const leaf = { doc, format, default: fallback, nullable, sensitive, ...(env && { env }) }
-    if (key === undefined) schema[head] = leaf
-    else schema[head] = { ...(schema[head] as Values | undefined), [key]: leaf }
-  }
-  return schema
-}
-
-/** Another program's variable that stands in for an option, and its value written as ours. */
-interface StandIn {
-  readonly name: string
-  readonly value: string
-}
-
-/** Other programs' variables (`PORT`, `WEB_CONCURRENCY`) count for options that no file and no code sets. */
-function findStandIns(
-  table: readonly OptionSpec[],
-  env: Sources['env'],
-  values: Values,
-): Map<string, StandIn> {
-  const found = new Map<string, StandIn>()
-  for (const { path, definition } of table) {
-    if (valueAt(values, path) !== undefined) continue
-    for (const [name, translate] of Object.entries(definition.envAliases ?? {})) {
-      if (env[name]) found.set(path, { name, value: translate(env[name]) })
-    }
-  }
-  return found
-}
-
-/** The part of convict that is used, without its deep types: our schema is only known at run time. */
-interface Config {
-  load(values: Values): void
-  get(path: string): unknown
-  set(path: string, value: unknown): void
-  validate(options: { allowed: 'strict' }): void
-  getProperties(): Values
-  toString(): string
-}
-
-function overlay(
-  config: Config,
-  values: Values,
-  standIns: ReadonlyMap<string, StandIn>,
-  args: ReadonlyMap<string, unknown>,
-  table: readonly OptionSpec[],
-): void {
-  const known: Values = {}
-  for (const { path } of table) {
-    const [head, key] = path.split('.') as [string, string?]
-    const value = standIns.get(path)?.value ?? valueAt(values, path)
-    if (value === undefined) continue
-    if (key === undefined) known[head] = value
-    else known[head] = { ...(known[head] as Values | undefined), [key]: value }
-  }
-  config.load(known) // convict lays the environment over it
-  for (const [path, value] of args) {
-    if (table.some((spec) => spec.path === path)) config.set(path, value)
-  }
-}
-
-/** Convict lists all invalid values, one a line; each gets the place where the value came from. */
-function invalidValues(
-  config: Config,
-  placeOf: (spec: OptionSpec) => string,
-  table: readonly OptionSpec[],
-): string[] {
-  try {
-    config.validate({ allowed: 'strict' })
-    return []
-  } catch (error) {
-    return String((error as Error).message)
-      .split('\n')
-      .map((line) => {
-        const path = line.slice(0, line.indexOf(':'))
-        const spec = table.find((each) => each.path === path)
-        return spec ? `${placeOf(spec)}${line.slice(path.length)}` : line
-      })
-  }
-}
-
 /** Everything else starts from there: said now, and not by whatever fails first. */
-function missingFolder(
-  config: Config,
-  placeOf: (spec: OptionSpec) => string,
-  table: readonly OptionSpec[],
-  cwd: string,
-): string[] {
-  const chdir = config.get('chdir')
-  if (typeof chdir !== 'string') return []
-  const folder = resolve(cwd, chdir)
-  if (existsSync(`${folder}/.`)) return []
-  const spec = table.find(({ path }) => path === 'chdir') as OptionSpec
-  return [`${placeOf(spec)}: there is no folder '${folder}'`]
-}
-
-function place(
-  { path, definition }: OptionSpec,
-  { values, places }: Arguments,
-  standIns: ReadonlyMap<string, StandIn>,
-  env: Sources['env'],
-): string {
-  if (values.has(path) && definition.arg) {
-    return `argument --${definition.arg}${places?.get(path) ?? ''}`
-  }
-  const own = variableOf(definition)
-  const variable = own && env[own] !== undefined ? own : standIns.get(path)?.name
-  return variable ? `variable ${variable}` : `setting '${path}'`
+function missingFolder({ values, placeOf }: Decoded, cwd: string): string[] {
+  if (typeof values.chdir !== 'string') return []
+  const folder = resolve(cwd, values.chdir)
+  return existsSync(`${folder}/.`) ? [] : [`${placeOf('chdir')}: there is no folder '${folder}'`]
 }
 
 function finish(
-  config: Config,
+  { values, print }: Decoded,
   uses: readonly PluginUse[],
   table: readonly OptionSpec[],
   cwd: string,
 ): Omit<Configuration, 'file' | 'warnings'> {
-  const values = config.getProperties()
   const core = values as unknown as CoreOptions
   return {
     core,
@@ -299,23 +182,9 @@ function finish(
     cwd: resolve(cwd, core.chdir),
     plugins: uses.map(({ plugin }) => ({ plugin, options: values[plugin.name] ?? {} })),
     table,
-    print: () => print(config, table),
+    print,
   }
 }
-
-/** A secret that is not set needs no mask, and with one would not load again. */
-function print(config: Config, table: readonly OptionSpec[]): string {
-  const shown = config.getProperties()
-  for (const { path, definition } of table) {
-    if (!definition.sensitive || config.get(path) === definition.default) continue
-    const [head, key] = path.split('.') as [string, string?]
-    if (key === undefined) shown[head] = MASK
-    else shown[head] = { ...(shown[head] as Values), [key]: MASK }
-  }
-  return JSON.stringify(shown, null, 2)
-}
-
-const MASK = '[Sensitive]'
 
 const isEmpty = (values: object) => Object.keys(values).length === 0
 

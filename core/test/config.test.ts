@@ -214,6 +214,14 @@ reading('takes texts from files for any kind of option', async ({ load }) => {
   assert.equal(optionsOf(loaded, 'shop').items, ['a', 'b'])
 })
 
+reading('takes a choice in whatever case it is written', async ({ load }) => {
+  const level = async (sources: Parameters<Context['load']>[0]) =>
+    (await load(sources)).core.logLevel
+  assert.is(await level({ argv: '--log-level WARNING' }), 'warning')
+  assert.is(await level({ env: { WSGI_CORE_LOG_LEVEL: 'Debug' } }), 'debug')
+  assert.is(await level({ json: { loglevel: 'ERROR' } }), 'error')
+})
+
 reading('resolves paths of sockets in the folder of chdir', async ({ folder, load }) => {
   mkdirSync(join(folder, 'sub'))
   const loaded = await load({ values: { chdir: 'sub', bind: ['unix:app.sock', ':80'] } })
@@ -324,6 +332,10 @@ wrong('never shows a sensitive value', async ({ faults }) => {
 const VALUES: [string, string | undefined][] = [
   ['-k sync', undefined],
   ['-k gthread', undefined],
+  ['-k gunicorn.workers.gthread.ThreadWorker', undefined],
+  ['-k egg:gunicorn#sync', undefined],
+  ['--log-level INFO', undefined],
+  ['--log-level loud', 'must be one of the possible values'],
   ['-k gevent', 'must be sync or gthread: greenlets are not supported; give each worker more'],
   ['-k eventlet', 'must be sync or gthread: greenlets'],
   ['-k tornado', "must be sync or gthread: Tornado's loop is not supported"],
