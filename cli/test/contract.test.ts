@@ -1,9 +1,15 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { runCommand, type ServerProcess, startServer } from '../../test/helpers/server-process.ts'
+import {
+  runCommand,
+  type ServerProcess,
+  startServer,
+  until,
+} from '../../test/helpers/server-process.ts'
 
 const APP = `
 import time
@@ -13,6 +19,18 @@ def app(environ, start_response):
         time.sleep(600)
     start_response("200 OK", [("Content-Length", "5")])
     return [b"hello"]
+`
+
+/** Tells what it was given. */
+const MIRROR = `
+import json, os
+import helper
+
+def app(environ, start_response):
+    seen = {"greeting": os.environ["GREETING"], "empty": os.environ["EMPTY"],
+            "helper": helper.name, "folder": os.getcwd()}
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(seen).encode()]
 `
 
 interface Context {
@@ -140,6 +158,54 @@ settings('without effect are warned of once, also when it reloads', async (conte
       text,
     )
   rmSync(join(context.folder, 'gunicorn.conf.py'))
+})
+
+settings('reach the application', async (context) => {
+  const { folder } = context
+  mkdirSync(join(folder, 'sub/lib'), { recursive: true })
+  writeFileSync(join(folder, 'sub/helper.py'), 'name = "sub"\n')
+  writeFileSync(join(folder, 'sub/lib/helper.py'), 'name = "lib"\n')
+  writeFileSync(join(folder, 'sub/hello.py'), MIRROR)
+  const variables = ['-e', 'GREETING=a=b c', '--env', 'EMPTY']
+  const server = await start(context, ['--chdir', 'sub', '--pythonpath', 'lib', ...variables])
+  const seen = JSON.parse((await server.request('/')).body)
+  assert.equal(seen, { greeting: 'a=b c', empty: '', helper: 'lib', folder: join(folder, 'sub') })
+})
+
+settings('limit requests', async (context) => {
+  const limits = ['--limit-request-fields', '2', '--limit-request-field_size', '20']
+  const server = await start(context, ['--limit-request-line', '20', ...limits])
+  const status = async (...lines: string[]) =>
+    (await server.raw(`${lines.join('\r\n')}\r\n\r\n`)).slice(9, 12)
+  assert.is(await status('GET / HTTP/1.1', 'Host: a', 'Connection: close'), '200')
+  assert.is(await status('GET /abcdefg HTTP/1.1', 'Host: a', 'Connection: close'), '414')
+  assert.is(await status('GET / HTTP/1.1', 'Host: a', 'X: 1', 'Connection: close'), '431')
+  assert.is(await status('GET / HTTP/1.1', 'Host: a', `X: ${'a'.repeat(20)}`), '431')
+})
+
+settings('name the log file and the least level in it', async ({ folder }) => {
+  const options = ['--check-config', '--http-parser', 'fast', '--log-file', 'server.log']
+  const { code, output } = await runCommand([...options, '--log-level', 'WARNING', 'hello:app'], {
+    cwd: folder,
+  })
+  assert.equal([code, output], [0, ''])
+  const said = readFileSync(join(folder, 'server.log'), 'utf8')
+  assert.match(said, /^\[[^\]]+\] \[\d+\] \[WARNING\] argument --http-parser has no effect: .*\n$/)
+})
+
+settings('bound the connections that wait to be accepted', async (context) => {
+  const server = await start(context, ['--backlog', '1'])
+  server.signal('SIGSTOP')
+  const { hostname, port } = new URL(server.url)
+  const sockets = Array.from({ length: 6 }, () => connect(Number(port), hostname))
+  const accepted: Socket[] = []
+  for (const socket of sockets) socket.once('connect', () => accepted.push(socket))
+  await until('two are accepted', () => accepted.length >= 2)
+  // the kernel decides as it gets them: more would tell in the next turns
+  for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate)
+  for (const socket of sockets) socket.destroy()
+  server.signal('SIGCONT')
+  assert.is(accepted.length, 2, 'Linux takes one more than the backlog')
 })
 
 settings('stay in force over the config file that HUP reads', async (context) => {
