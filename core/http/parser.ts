@@ -262,6 +262,8 @@ function resolveTarget(head: Head, host: string | undefined): boolean {
   } else if (!isHost(host)) return fails(head, 400, 'invalid Host')
   const { method, url } = head
   if (method === 'CONNECT') return resolveConnect(head)
+  // RFC 9113 §3.4: reserved, and never to be taken for a request
+  if (method === 'PRI') return fails(head, 400, 'HTTP/2 preface')
   if (url.charCodeAt(0) !== 47 /* / */ && !resolveOtherForm(head, host)) return false
   if (isKnownKind(method)) return true
   // gunicorn's answer for lower case, which is rather a mistake than a method
