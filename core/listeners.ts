@@ -5,7 +5,7 @@ import { type Address, addressKey, formatAddress } from './address.ts'
 import type { CoreOptions } from './config/schema.ts'
 import { AddressInUse, CannotListen } from './errors.ts'
 import type { Door } from './http/door.ts'
-import { createEngineServer } from './http/engine.ts'
+import { createEngineServer, type EngineServer } from './http/engine.ts'
 import type { EngineOptions } from './http/limits.ts'
 
 /** How one bind address is to be served. Plugins change specs in the `listeners` hook. */
@@ -71,8 +71,9 @@ export class Listeners {
     return { wanted, added, before }
   }
 
-  /** The change is final: what is no longer wanted stops accepting. */
-  commit({ wanted, before }: ListenerChange): void {
+  /** The change is final: what is kept goes by the limits of these options, what is no longer wanted stops accepting. */
+  commit({ wanted, before }: ListenerChange, options: CoreOptions): void {
+    for (const { server } of wanted) (server as EngineLike).setLimits?.(limitsOf(options))
     for (const { server } of before.filter((listener) => !wanted.includes(listener))) {
       this.#dropped.add(server)
       server.close(() => this.#dropped.delete(server))
@@ -93,7 +94,7 @@ export class Listeners {
   }
 
   closeIdleConnections(): void {
-    for (const { server } of this.#open) (server as Closable).closeIdleConnections?.()
+    for (const { server } of this.#open) (server as EngineLike).closeIdleConnections?.()
   }
 
   closeAllConnections(): void {
@@ -101,7 +102,8 @@ export class Listeners {
   }
 }
 
-type Closable = NetServer & { closeIdleConnections?(): void; closeAllConnections?(): void }
+/** A plugin's server may be of another kind. */
+type EngineLike = NetServer & Partial<EngineServer>
 
 async function closeNow(listeners: readonly Listener[]): Promise<void> {
   const servers = listeners.map(({ server }) => server)
@@ -111,7 +113,7 @@ async function closeNow(listeners: readonly Listener[]): Promise<void> {
 }
 
 function closeConnections(servers: readonly NetServer[]): void {
-  for (const server of servers) (server as Closable).closeAllConnections?.()
+  for (const server of servers) (server as EngineLike).closeAllConnections?.()
 }
 
 const closed = (server: NetServer) => new Promise<void>((resolve) => server.close(() => resolve()))
@@ -138,7 +140,6 @@ function bind(server: NetServer, address: Address, { backlog, umask }: CoreOptio
   }
 }
 
-/** A listener keeps the limits that it was opened with. */
 function limitsOf(options: CoreOptions): EngineOptions {
   return {
     requestLine: options.limitRequestLine,

@@ -179,7 +179,7 @@ export class Server {
         this.#swap(old)
         throw error
       }
-      this.#listeners.commit(change)
+      this.#listeners.commit(change, configuration.core)
     })
   }
 

@@ -40,6 +40,8 @@ export class ChunkDecoder {
   #left = 0
   #text = ''
   #extensions = 0
+  /** Of all chunks so far. */
+  #total = 0
 
   constructor(limits: Limits) {
     this.#limits = limits
@@ -111,6 +113,8 @@ export class ChunkDecoder {
   }
 
   #startData(): void {
+    this.#total += this.#size
+    if (this.#total > this.#limits.body) return this.#refuse(413, 'body too large')
     this.#left = this.#size
     this.#state = this.#size === 0 ? 'trailers' : 'data'
     this.#size = 0

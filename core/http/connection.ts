@@ -352,7 +352,6 @@ export class Connection implements BodySource, AnswerSink {
     if (this.#reading !== 'body') return
     const size = end - start
     this.#bodySize += size
-    if (this.#bodySize > this.#engine.limits.body) return this.#refuse(413, 'body too large')
     if (this.#draining) {
       this.#drained += size
       if (this.#drained > this.#engine.limits.drain) this.#close()

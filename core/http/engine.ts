@@ -14,6 +14,8 @@ export type EngineServer = Server & {
   /** Ends the connections without a request under way. */
   closeIdleConnections(): void
   closeAllConnections(): void
+  /** Other limits, for open connections, too; a body under way goes by the size limits that it began with. */
+  setLimits(options: EngineOptions): void
 }
 
 /** All reads of the process go through this: what is to stay is copied. */
@@ -30,7 +32,7 @@ const SAMPLE = 16
 /** All connections of one server, its clock and its limits. */
 export class Engine {
   readonly door: Door
-  readonly limits: Limits
+  limits: Limits
   /** The head that was parsed last. */
   readonly head = new Head()
   /** Milliseconds, by a clock that is coarse on purpose. */
@@ -41,19 +43,18 @@ export class Engine {
   #isCounting = false
   #candidates: IterableIterator<Connection> | undefined
   #timer: NodeJS.Timeout | undefined
-  readonly #tick: number
 
   constructor(door: Door, options: EngineOptions) {
     this.door = door
     this.limits = resolveLimits(options)
-    const { headTime, rateTime, lingerTime } = this.limits
-    const shortest = Math.min(
-      headTime,
-      rateTime,
-      lingerTime || MAX_TICK,
-      door.keepAlive || MAX_TICK,
-    )
-    this.#tick = Math.max(10, Math.min(MAX_TICK, shortest / 4))
+  }
+
+  /** Other limits, for open connections, too. */
+  setLimits(options: EngineOptions): void {
+    this.limits = resolveLimits(options)
+    if (this.#timer === undefined) return
+    this.#stopClock()
+    this.#startClock()
   }
 
   /** Takes a connection whose bytes come as 'data' events: TLS, or whatever brings a socket. */
@@ -136,7 +137,9 @@ export class Engine {
     socket.on('close', onClose)
     this.#connections.add(connection)
     if (isFull) connection.refuseAtOnce(503, 'too many connections')
-    else if (this.#connections.size > limits.connectionsPerAddress) this.#checkAddress(connection)
+    else if (this.#isCounting || this.#connections.size > limits.connectionsPerAddress) {
+      this.#checkAddress(connection)
+    }
   }
 
   /** Addresses are counted only while there are so many connections that one address could have too many. */
@@ -188,7 +191,7 @@ export class Engine {
   #startClock(): void {
     this.now = performance.now()
     refreshDate()
-    this.#timer = setInterval(() => this.#onTick(), this.#tick)
+    this.#timer = setInterval(() => this.#onTick(), tickFor(this.limits, this.door))
     this.#timer.unref()
   }
 
@@ -204,6 +207,12 @@ export class Engine {
     if (this.isClosing) this.#closeWaiting()
     for (const connection of this.#connections) connection.check(this.now)
   }
+}
+
+/** Often enough for the shortest of the time limits. */
+function tickFor({ headTime, rateTime, lingerTime }: Limits, { keepAlive }: Door): number {
+  const shortest = Math.min(headTime, rateTime, lingerTime || MAX_TICK, keepAlive || MAX_TICK)
+  return Math.max(10, Math.min(MAX_TICK, shortest / 4))
 }
 
 /** A server on `net`: what comes in goes to the door as requests. */
@@ -232,6 +241,7 @@ function attach(server: Server, event: string, door: Door, options: EngineOption
   Object.assign(server, {
     closeIdleConnections: () => engine.closeIdleConnections(),
     closeAllConnections: () => engine.closeAllConnections(),
+    setLimits: (limits: EngineOptions) => engine.setLimits(limits),
     close: (callback?: (error?: Error) => void) => {
       engine.isClosing = true
       engine.closeIdleConnections()

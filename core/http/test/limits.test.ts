@@ -215,8 +215,20 @@ counts('refuse one connection more of the same address with 429', async ({ open 
   const other = await stage.connect('127.0.0.2')
   await ping(other)
   clients[0]?.socket.destroy()
-  await sleep(20)
+  await stage.connections(2)
   await ping(await stage.connect())
+})
+
+counts('of an address hold while connections come and go', async ({ open }) => {
+  const stage = await open({ connectionsPerAddress: 4 })
+  const clients = await Promise.all([1, 2, 3, 4].map(() => stage.connect()))
+  const other = await stage.connect('127.0.0.2') // one more than 4 in all: addresses are counted
+  for (const client of [...clients, other]) await ping(client)
+  for (const client of [...clients.splice(0, 1), other]) client.socket.destroy()
+  await stage.connections(3) // still counted
+  clients.push(await stage.connect())
+  await ping(clients[3] as Client)
+  assert.is(parseAnswer(await (await stage.connect()).rest()).status, 429)
 })
 
 counts('hold against many clients at once, and a normal one is answered', async ({ open }) => {

@@ -78,6 +78,13 @@ export class Stage {
     return client.rest()
   }
 
+  /** Waits until so many connections are open. */
+  async connections(count: number): Promise<void> {
+    const open = () =>
+      new Promise<number>((resolve) => this.server.getConnections((_, number) => resolve(number)))
+    while ((await open()) !== count) await sleep(5)
+  }
+
   async close(): Promise<void> {
     for (const client of this.#clients) client.socket.destroy()
     this.server.closeAllConnections()
