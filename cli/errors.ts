@@ -22,3 +22,7 @@ export const ReloadTimeout = createError<[number]>(
   'WSGI_CORE_RELOAD_TIMEOUT',
   "the reload's outcome is not known after %s seconds, and it may go on; see the server's log, or wait longer by --timeout",
 )
+export const CannotDetach = createError<[]>(
+  'WSGI_CORE_CANNOT_DETACH',
+  'systemd keeps the server in the background by itself and waits for this process; leave --daemon away',
+)

@@ -11,6 +11,7 @@ import {
 } from '../core/index.ts'
 import { commandLine } from './command-line.ts'
 import { withControl } from './control.ts'
+import { DetachWanted, detach, onStarterGone, takeDetached, tellStarter } from './daemon.ts'
 import { causes, EXIT, exitCodeOf, tracebackOf } from './exit-codes.ts'
 import { help } from './help.ts'
 import { NotifyingServer } from './notifying-server.ts'
@@ -25,8 +26,9 @@ export async function main(argv: readonly string[]): Promise<void> {
   try {
     process.exit(await run(argv))
   } catch (error) {
-    report(error)
-    process.exit(exitCodeOf(error))
+    const exitCode = exitCodeOf(error)
+    await tellStarter({ failed: report(error), exitCode })
+    process.exit(exitCode)
   }
 }
 
@@ -70,10 +72,15 @@ const BIND_UNUSED = 'argument --bind: not used, the sockets are those that syste
 
 async function serve(argv: readonly string[]): Promise<number> {
   const systemd = takeSystemd(process.env)
+  const isDetached = takeDetached(process.env)
   let pidfile: Pidfile | undefined
   const server = createServer(
     {
       ...commandSources(argv, true, systemd.sockets),
+      configured: (configuration) => {
+        if (configuration.core.daemon && !isDetached) throw new DetachWanted(configuration)
+        if (configuration.core.procName) process.title = `wsgi-core: ${configuration.core.procName}`
+      },
       beforeUserChange: (configuration) => {
         pidfile = openPidfile(server, configuration)
       },
@@ -82,16 +89,19 @@ async function serve(argv: readonly string[]): Promise<number> {
   )
   const ended = handleSignals(server)
   guardCrashes(server)
+  onStarterGone(() => void server.close())
   try {
     await server.listen()
     pidfile ??= openPidfile(server, server.configuration)
   } catch (error) {
     await server.close({ quick: true })
     pidfile?.unlink()
+    if (error instanceof DetachWanted) return detach(argv, error.configuration, systemd)
     if (causes(error).some((cause) => cause instanceof errors.Stopped)) return EXIT.ok
     throw error
   }
   if (server instanceof NotifyingServer) await server.announce()
+  await tellStarter({ ready: true })
   await ended
   pidfile?.unlink()
   return EXIT.ok
@@ -155,11 +165,19 @@ function print(text: string): number {
   return EXIT.ok
 }
 
-/** What stopped the start: a coded error says it in its text, any other needs its stack. */
-function report(error: unknown): void {
-  if (!(error instanceof Error)) return void process.stderr.write(`wsgi-core: error: ${error}\n`)
-  const text = 'code' in error ? error.message : (error.stack ?? error.message)
-  for (const line of text.trimEnd().split('\n')) process.stderr.write(`wsgi-core: error: ${line}\n`)
+/** What stopped the start: a coded error says it in its text, any other needs its stack. @returns what was said */
+function report(error: unknown): string {
+  const text = describe(error)
+    .trimEnd()
+    .split('\n')
+    .map((line) => `wsgi-core: error: ${line}\n`)
   const traceback = tracebackOf(error)
-  if (traceback) process.stderr.write(`${traceback.trimEnd()}\n`)
+  const said = [...text, ...(traceback ? [`${traceback.trimEnd()}\n`] : [])].join('')
+  process.stderr.write(said)
+  return said
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return 'code' in error ? error.message : (error.stack ?? error.message)
 }

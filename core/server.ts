@@ -142,6 +142,7 @@ export class Server {
   async #configure(): Promise<Configuration> {
     const configuration = await loadConfiguration({ ...this.#sources, uses: this.#uses })
     if (!this.#logs) {
+      this.#sources.configured?.(configuration)
       this.#logs = new Logs(configuration)
       this.#logs.logger.info(`Starting wsgi-core ${version}`)
     }

@@ -34,6 +34,8 @@ export interface Sources {
   readonly uses?: readonly PluginUse[]
   /** Reads the command line; called again once all plugins, and so all options, are known. */
   readonly parseArguments?: (table: readonly OptionSpec[]) => Arguments
+  /** Called with the first configuration, before anything is opened; what it throws stops the start. */
+  readonly configured?: (configuration: Configuration) => void
   /** Called once, before the server becomes another user (`--user`): what root alone may do. */
   readonly beforeUserChange?: (configuration: Configuration) => void
   /** The plugin that a target (`hello:app`) brings along, and the option that holds the target. */

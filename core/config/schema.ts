@@ -160,6 +160,23 @@ export const coreSchema = {
     short: 'p',
     metavar: 'FILE',
   },
+  daemon: {
+    doc: 'Go to the background; the command ends when the server listens, or has failed.',
+    format: 'flag',
+    default: false,
+    arg: 'daemon',
+    short: 'D',
+  },
+  procName: {
+    doc: 'Name of the server and its workers in the list of processes.',
+    format: 'text',
+    default: null as string | null,
+    nullable: true,
+    arg: 'name',
+    argAliases: ['proc-name'],
+    short: 'n',
+    metavar: 'NAME',
+  },
   user: {
     doc: 'User, by name or number, that the server becomes once its addresses are bound, before the application runs.',
     format: 'user',

@@ -127,7 +127,7 @@ function pythonRuntime(
   const variables = { ...process.env, ...Object.fromEntries(env.map(splitPair)) }
   return {
     command: findPython(python, core.cwd, variables),
-    args: [SPAWNER],
+    args: [SPAWNER, ...(core.options.procName ? [core.options.procName] : [])],
     cwd: core.cwd,
     env: variables,
     app: { target: app, chdir: core.cwd, pythonpath, share_imports: shareImports, sendfile },
