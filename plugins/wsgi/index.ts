@@ -3,7 +3,7 @@ import { type Core, definePlugin, isTapped, version } from '../../core/index.ts'
 import type { Runtime, WorkerPool } from '../workers/index.ts'
 import { NoApplication } from './errors.ts'
 import { Exchange, type Setting } from './exchange.ts'
-import { restoreUrl, routableUrl } from './odd-paths.ts'
+import { restoreRequest, routableUrl } from './odd-requests.ts'
 import { findPython, SPAWNER } from './python.ts'
 import { Storage } from './storage.ts'
 
@@ -111,7 +111,7 @@ export default definePlugin({
     let setting: Setting | undefined
     core.hooks.handle.tap(name, (request, reply) => {
       setting ??= createSetting(core, pool, spools, options)
-      restoreUrl(request.raw)
+      restoreRequest(request.raw)
       reply.hijack()
       new Exchange(request, reply, setting).start()
       return true

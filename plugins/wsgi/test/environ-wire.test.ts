@@ -168,7 +168,7 @@ environ('of OPTIONS * has * for its path', async (context) => {
 for (const method of [
   ...['PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'PROPPATCH', 'MKCOL', 'COPY'],
   ...['MOVE', 'LOCK', 'UNLOCK', 'REPORT', 'SEARCH', 'PURGE', 'MKCALENDAR', 'M-SEARCH', 'ACL'],
-  ...['BIND', 'SUBSCRIBE', 'NOTIFY', 'LINK', 'SOURCE'],
+  ...['BIND', 'SUBSCRIBE', 'NOTIFY', 'LINK', 'SOURCE', 'VERSION-CONTROL', 'FOO'],
 ]) {
   environ(`serves ${method}`, async (context) => {
     assert.is((await environOf(context, '/environ', [], method)).REQUEST_METHOD, method)
