@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { createServer, type Server, Socket } from 'node:net'
 import { Connection, connectionOf, setConnection } from './connection.ts'
+import { Descriptors } from './descriptors.ts'
 import type { Door } from './door.ts'
 import type { LeanRequest } from './lean-request.ts'
 import { type EngineOptions, type Limits, resolveLimits } from './limits.ts'
@@ -20,6 +21,9 @@ export type EngineServer = Server & {
 
 /** All reads of the process go through this: what is to stay is copied. */
 const readBuffer = Buffer.allocUnsafeSlow(65_536)
+
+/** Of all servers of the process. */
+const descriptors = new Descriptors()
 
 /** As long as this a new connection may still bring its first request when idle ones are closed. */
 const FIRST_REQUEST_GRACE = 1000
@@ -77,7 +81,7 @@ export class Engine {
   /** The connection is somebody else's from here on. */
   startUpgrade(connection: Connection, request: LeanRequest, rest: Buffer): void {
     const { socket } = connection
-    this.#connections.delete(connection)
+    this.#forget(connection)
     socket.removeListener('error', ignore)
     socket.removeListener('end', onEnd)
     socket.removeListener('data', onData)
@@ -90,17 +94,18 @@ export class Engine {
     this.door.refused?.(status, reason, socket)
   }
 
-  /** The kernel has no descriptor left for a connection: one that waits gives its own. */
-  makeRoom(): boolean {
-    let oldest: Connection | undefined
+  /** There is no room for one more connection: one that waits gives its own, if any does. */
+  makeRoom(reason: string): boolean {
+    let spare: Connection | undefined
     for (let count = 0; count < SAMPLE; count++) {
       const candidate = this.#nextCandidate()
       if (!candidate) break
-      if (candidate.isSpare && (!oldest || candidate.since < oldest.since)) oldest = candidate
+      if (candidate.isSpare && (!spare || isRatherSpared(candidate, spare))) spare = candidate
     }
-    if (oldest === undefined) return false
-    this.#connections.delete(oldest)
-    oldest.socket.destroy()
+    if (spare === undefined) return false
+    this.reportRefusal(0, `${reason}: one that waits gives its place`, spare.socket)
+    this.#forget(spare)
+    spare.socket.destroy()
     return true
   }
 
@@ -124,8 +129,10 @@ export class Engine {
 
   #add(socket: Socket): void {
     const { limits } = this
-    const isFull = this.#connections.size >= limits.connections && !this.makeRoom()
+    const lack = this.#lack(socket)
+    const isFull = lack !== undefined && !this.makeRoom(lack)
     if (isFull && this.#connections.size >= limits.connections + REFUSALS) {
+      descriptors.freed()
       socket.destroy()
       return
     }
@@ -136,10 +143,17 @@ export class Engine {
     socket.on('end', onEnd)
     socket.on('close', onClose)
     this.#connections.add(connection)
-    if (isFull) connection.refuseAtOnce(503, 'too many connections')
+    if (isFull) connection.refuseAtOnce(503, lack)
     else if (this.#isCounting || this.#connections.size > limits.connectionsPerAddress) {
       this.#checkAddress(connection)
     }
+  }
+
+  /** Why there is no room for this connection; undefined: there is. */
+  #lack(socket: Socket): string | undefined {
+    const areScarce = descriptors.taken(descriptorOf(socket))
+    if (this.#connections.size >= this.limits.connections) return 'too many connections'
+    return areScarce ? 'too few descriptors (ulimit -n)' : undefined
   }
 
   /** Addresses are counted only while there are so many connections that one address could have too many. */
@@ -169,7 +183,7 @@ export class Engine {
 
   /** The connection's socket is closed. */
   gone(connection: Connection): void {
-    this.#connections.delete(connection)
+    this.#forget(connection)
     const { address } = connection
     const enough = this.limits.connectionsPerAddress / 2
     if (this.#isCounting && this.#connections.size <= enough) this.#stopCounting()
@@ -179,6 +193,10 @@ export class Engine {
       else this.#addresses.set(address, count - 1)
     }
     if (this.#connections.size === 0) this.#stopClock()
+  }
+
+  #forget(connection: Connection): void {
+    if (this.#connections.delete(connection)) descriptors.freed()
   }
 
   #nextCandidate(): Connection | undefined {
@@ -204,6 +222,7 @@ export class Engine {
   #onTick(): void {
     this.now = performance.now()
     refreshDate()
+    descriptors.forget()
     if (this.isClosing) this.#closeWaiting()
     for (const connection of this.#connections) connection.check(this.now)
   }
@@ -270,9 +289,19 @@ function takeHandles(server: Server, engine: Engine): void {
   if (typeof listening?.onconnection !== 'function') return
   listening.onconnection = (status, handle) => {
     if (status === 0) engine.acceptHandle(handle, server)
-    else engine.makeRoom() // no descriptor left
+    else engine.makeRoom('no descriptor left (ulimit -n)')
   }
 }
+
+/** Who has not asked anything yet goes first, then who has waited longest. */
+function isRatherSpared(candidate: Connection, other: Connection): boolean {
+  if (candidate.isFresh !== other.isFresh) return candidate.isFresh
+  return candidate.since < other.since
+}
+
+/** Its number; -1 where it has none, as that of a socket within another. */
+const descriptorOf = (socket: Socket) =>
+  (socket as unknown as { _handle: { fd?: number } | null })._handle?.fd ?? -1
 
 const onread = {
   buffer: readBuffer,

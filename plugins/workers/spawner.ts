@@ -61,7 +61,8 @@ export type SpawnerCommand =
 /** The process that forks workers, seen from the front. */
 export class Spawner {
   readonly #child: ChildProcess
-  readonly #control: Socket
+  /** undefined: there was no descriptor left to make it, and so no process. */
+  readonly #control: Socket | undefined
   #gone = false
 
   /** `ended` is called once, when the process is gone or could not be started. */
@@ -77,11 +78,9 @@ export class Spawner {
       stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
       detached: true, // a session of its own: the terminal's signals are for the front alone
     })
-    this.#control = this.#child.stdio[3] as Socket
-    this.#control.on('error', () => {}) // told by 'exit'
-    createInterface({ input: this.#control })
-      .on('line', (line) => receive(JSON.parse(line)))
-      .on('error', () => {}) // it passes on those of its input
+    const stdio: ChildProcess['stdio'] | undefined = this.#child.stdio
+    this.#control = stdio?.[3] as Socket | undefined
+    if (this.#control) listen(this.#control, receive)
     const end = (reason: string) => {
       if (this.#gone) return
       this.#gone = true
@@ -111,10 +110,29 @@ export class Spawner {
 
   /** Lets go of the control socket; the spawner takes that as the order to end. */
   close(): void {
-    this.#control.destroy()
+    this.#control?.destroy()
   }
 
   #write(message: unknown): void {
-    this.#control.write(`${JSON.stringify(message)}\n`)
+    this.#control?.write(`${JSON.stringify(message)}\n`)
   }
+}
+
+function listen(control: Socket, receive: (event: SpawnerEvent) => void): void {
+  control.on('error', () => {}) // told by 'exit'
+  createInterface({ input: control })
+    .on('line', (line) => receive(parseEvent(line)))
+    .on('error', () => {}) // it passes on those of its input
+}
+
+/** The application has the descriptor too, and may write there by mistake. */
+function parseEvent(line: string): SpawnerEvent {
+  try {
+    const event = JSON.parse(line)
+    if (typeof event?.event === 'string') return event
+  } catch {
+    // told below
+  }
+  const message = 'the application wrote to descriptor 3, which is not its own'
+  return { event: 'log', level: 'error', message }
 }

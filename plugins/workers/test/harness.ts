@@ -85,20 +85,16 @@ export class Site {
   async start(
     args: readonly string[] = [],
     target = 'life:app',
-    env: Readonly<Record<string, string>> = {},
+    options: ServerOptions = {},
   ): Promise<ServerProcess> {
-    const server = this.launch(args, target, env)
+    const server = this.launch(args, target, options)
     await server.ready()
     return server
   }
 
   /** The same, without waiting until it serves. */
-  launch(
-    args: readonly string[],
-    target: string,
-    env: Readonly<Record<string, string>> = {},
-  ): ServerProcess {
-    const server = new ServerProcess([...args, target], { cwd: this.folder, env })
+  launch(args: readonly string[], target: string, options: ServerOptions = {}): ServerProcess {
+    const server = new ServerProcess([...args, target], { cwd: this.folder, ...options })
     this.#servers.push(server)
     return server
   }

@@ -150,6 +150,11 @@ def close_descriptors(environ, start_response, _):
     return answer(start_response, "closed")
 
 
+def write_to_control(environ, start_response, _):
+    os.write(3, b'junk\n{}\nnull\n7\n{"event": 7}\n')
+    return answer(start_response, "written")
+
+
 def die(how):
     """Ends this process, this thread or this answer, in the way that is named."""
     if how == "exit":
@@ -196,4 +201,5 @@ ACTIONS = {
     "grow": grow,
     "closerange": close_descriptors,
     "part": part,
+    "control": write_to_control,
 }

@@ -27,4 +27,11 @@ for (const [workers, threads] of [
   })
 }
 
+test('or writes to one of them does no harm', async ({ site }) => {
+  const server = await site.start(['-w', '1'])
+  assert.is((await server.request('/control')).body, 'written')
+  await server.line(/the application wrote to descriptor 3, which is not its own/)
+  assert.is((await server.request('/pid')).status, 200)
+})
+
 test.run()

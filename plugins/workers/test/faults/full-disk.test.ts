@@ -68,7 +68,7 @@ const files = (disk: string) =>
 
 check('refuses a body that does not fit with 507, and goes on', async ({ site }) => {
   const disk = smallDisk()
-  const server = await site.start(['-w', '2'], 'life:app', { TMPDIR: disk })
+  const server = await site.start(['-w', '2'], 'life:app', { env: { TMPDIR: disk } })
   assert.is(await post(server, 200_000), 200)
   assert.is(await post(server, 2 * MEGABYTE), 507)
   await server.line(/no room for a request/)
@@ -87,7 +87,7 @@ check('refuses a body that does not fit with 507, and goes on', async ({ site })
 
 check('breaks off an answer that its client does not read, and goes on', async ({ site }) => {
   const disk = smallDisk()
-  const server = await site.start(['-w', '1'], 'life:app', { TMPDIR: disk })
+  const server = await site.start(['-w', '1'], 'life:app', { env: { TMPDIR: disk } })
   fill(disk, 4096)
   const size = 40 * MEGABYTE
   const slow = await server.connect()

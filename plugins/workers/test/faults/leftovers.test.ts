@@ -105,7 +105,7 @@ test('leaves no process, and no folder behind the next start', async ({ site }) 
   assert.is(readdirSync(server.folder).length, 1)
   assert.is(readdirSync(site.file('uploads')).length, 1)
 
-  const next = await site.start(setup, 'life:app', { TMPDIR: server.folder })
+  const next = await site.start(setup, 'life:app', { env: { TMPDIR: server.folder } })
   assert.is((await next.request('/pid')).status, 200)
   assert.is(readdirSync(server.folder).length, 1, 'its own')
   assert.is(readdirSync(site.file('uploads')).length, 1)
@@ -117,7 +117,7 @@ test('leaves no process, and no folder behind the next start', async ({ site }) 
 
 test('does not touch the folder of a server that lives beside it', async ({ site }) => {
   const server = await site.start(['-w', '1'])
-  const next = await site.start(['-w', '1'], 'life:app', { TMPDIR: server.folder })
+  const next = await site.start(['-w', '1'], 'life:app', { env: { TMPDIR: server.folder } })
   assert.is(readdirSync(server.folder).length, 2)
   next.signal('SIGTERM')
   await next.ended
