@@ -5,7 +5,7 @@ import { BadState, CannotChangeUser, Sealed, Stopped } from './errors.ts'
 import { Generation } from './generation.ts'
 import type { Door } from './http/door.ts'
 import { type ListenerSpec, Listeners } from './listeners.ts'
-import { Logs } from './logging/logs.ts'
+import { hasAccessLog, Logs } from './logging/logs.ts'
 import type { Plugin, PluginUse } from './plugins.ts'
 import { changeUser, wantsOtherUser } from './privileges.ts'
 import { Refusals } from './refusals.ts'
@@ -209,7 +209,7 @@ export class Server {
       reload: () => this.reload(),
     })
     this.#building = generation
-    if (configuration.core.accessLogfile !== null) generation.writeAccessLog(logs)
+    if (hasAccessLog(configuration.core)) generation.writeAccessLog(logs)
     try {
       if (isFirst) await change.commit()
       const specs = await generation.build(ready && this.#bindFirst(generation))

@@ -14,7 +14,10 @@ import { capture, isProgram, listFiles, localBin, main, root } from './project.m
 
 const DIST = join(root, 'dist')
 const STAMP = '.build'
-const PYTHON = join('plugins', 'wsgi', 'python')
+const PYTHON = [
+  join('plugins', 'wsgi', 'python'),
+  join('core', 'logging', 'syslog', 'unix_datagrams.py'),
+]
 const FOLDERS = ['core', 'cli', 'plugins', 'testing']
 const FILES = ['tsconfig.json', 'package-lock.json', join('scripts', 'build.mjs')]
 
@@ -60,11 +63,12 @@ function compile(outDir) {
 }
 
 function copyPython(outDir) {
-  if (!existsSync(join(root, PYTHON))) return
-  cpSync(join(root, PYTHON), join(outDir, PYTHON), {
-    recursive: true,
-    filter: (source) => !isNotShipped(basename(source)),
-  })
+  for (const path of PYTHON) {
+    cpSync(join(root, path), join(outDir, path), {
+      recursive: true,
+      filter: (source) => !isNotShipped(basename(source)),
+    })
+  }
 }
 
 if (isProgram(import.meta.url)) await main(build)

@@ -1,6 +1,8 @@
 import convict from 'convict'
 import { findGroup, findUser } from '../accounts.ts'
 import { parseBind } from '../address.ts'
+import { parseSyslogAddress } from '../logging/syslog/address.ts'
+import { FACILITIES } from '../logging/syslog/message.ts'
 
 /** How the values of one kind are read from text, checked, and shown in help. */
 export interface Format {
@@ -101,6 +103,27 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     flag: true,
     parse: (text) => BOOLEANS[text.trim().toLowerCase()] ?? text,
     check: (value) => typeof value === 'boolean' || fail('must be true or false'),
+  },
+  syslogAddress: {
+    metavar: 'ADDRESS',
+    parse: (text) => text.trim(),
+    check: (value) => void parseSyslogAddress(isText(value) ? value : ''),
+  },
+  syslogName: {
+    metavar: 'NAME',
+    parse: (text) => text,
+    check(value) {
+      const ok = isText(value) && /^[!-~]{1,48}$/.test(value) // RFC 5424 §6.2.5
+      if (!ok) fail('must be 1 to 48 printable ASCII characters, without spaces')
+    },
+  },
+  facility: {
+    metavar: 'NAME',
+    parse: (text) => text.trim().toLowerCase(),
+    check(value) {
+      const ok = isText(value) && Object.hasOwn(FACILITIES, value)
+      if (!ok) fail(`must be one of ${Object.keys(FACILITIES).join(', ')}`)
+    },
   },
   natural: natural(0),
   positive: natural(1),

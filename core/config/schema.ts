@@ -145,11 +145,42 @@ export const coreSchema = {
     metavar: 'FILE',
   },
   accessLogformat: {
-    doc: "Format of an access log line, in gunicorn's atoms.",
+    doc: "Format of an access log line, in gunicorn's atoms; or 'common', 'combined', 'json'.",
     format: 'text',
     default: DEFAULT_ACCESS_FORMAT as string,
     arg: 'access-logformat',
     metavar: 'FORMAT',
+  },
+  logSyslog: {
+    doc: 'Send the error log and the access log to a syslog as well.',
+    format: 'flag',
+    default: false,
+    arg: 'log-syslog',
+  },
+  logSyslogTo: {
+    doc: 'Where the syslog listens: udp://HOST:PORT, tcp://HOST:PORT, or unix://PATH, with #dgram or #stream.',
+    format: 'syslogAddress',
+    default: 'udp://localhost:514',
+    arg: 'log-syslog-to',
+  },
+  logSyslogPrefix: {
+    doc: "Program name in lines for the syslog. Default: 'wsgi-core'.",
+    format: 'syslogName',
+    default: null as string | null,
+    nullable: true,
+    arg: 'log-syslog-prefix',
+  },
+  logSyslogFacility: {
+    doc: 'Facility of lines for the syslog: user, daemon, local0 to local7, ...',
+    format: 'facility',
+    default: 'user',
+    arg: 'log-syslog-facility',
+  },
+  disableRedirectAccessToSyslog: {
+    doc: 'Keep the access log out of the syslog.',
+    format: 'flag',
+    default: false,
+    arg: 'disable-redirect-access-to-syslog',
   },
   pid: {
     doc: 'File that holds the process id while the server runs.',

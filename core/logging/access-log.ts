@@ -3,9 +3,11 @@ import { LineSink } from './line-sink.ts'
 import type { LossReports } from './losses.ts'
 
 export interface AccessLogOptions extends Partial<LossReports> {
-  /** A path, which is appended to, or `-` for stdout. */
-  readonly file: string
+  /** A path, which is appended to, or `-` for stdout; null for none. */
+  readonly file: string | null
   readonly format?: string
+  /** Takes each line as well. */
+  forward?(line: string): void
 }
 
 /** Never throws into a request: lines that cannot be written are dropped and reported. */
@@ -24,17 +26,24 @@ const DELAY_MS = 1000
 
 export function createAccessLog(options: AccessLogOptions): AccessLog {
   const format = compileAccessFormat(options.format ?? DEFAULT_ACCESS_FORMAT)
-  const sink = new LineSink({
-    file: options.file,
+  const sink = options.file === null ? undefined : openSink(options.file, options)
+  return {
+    write(request, response, finished) {
+      const line = format(request, response, finished)
+      sink?.write(`${line}\n`)
+      options.forward?.(line)
+    },
+    reopen: () => sink?.reopen(),
+    flushSync: () => sink?.flushSync(),
+    close: async () => sink?.close(),
+  }
+}
+
+const openSink = (file: string, options: AccessLogOptions): LineSink =>
+  new LineSink({
+    file,
     standard: 1,
     delay: DELAY_MS,
     lost: options.lost ?? ((error) => process.emitWarning(error)),
     recovered: options.recovered ?? (() => {}),
   })
-  return {
-    write: (request, response, finished) => sink.write(`${format(request, response, finished)}\n`),
-    reopen: () => sink.reopen(),
-    flushSync: () => sink.flushSync(),
-    close: () => sink.close(),
-  }
-}

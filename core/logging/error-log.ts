@@ -3,7 +3,8 @@ import { formatJson } from './json-format.ts'
 import { LineSink } from './line-sink.ts'
 import { type LogLevel, type LogRecord, parseRecord } from './record.ts'
 import { CENSOR, SECRETS } from './redaction.ts'
-import { formatText } from './text-format.ts'
+import type { Syslog } from './syslog/syslog.ts'
+import { formatMessage, formatText } from './text-format.ts'
 
 export interface LogOptions {
   readonly level: LogLevel
@@ -26,6 +27,10 @@ export interface Log {
   /** Also for child loggers that have no level of their own. */
   setLevel(level: LogLevel): void
   setFormat(format: LogFormat): void
+  /** Where each entry goes as well. */
+  setSyslog(syslog: Syslog | undefined): void
+  /** What is logged meanwhile does not go to the syslog: it is about that. */
+  withoutSyslog(log: () => void): void
   /** For an exit that cannot wait. */
   flushSync(): void
   /** Closes the file; what is logged later goes to stderr. */
@@ -42,7 +47,7 @@ export function createLog({ level, file, format = 'text' }: LogOptions): Log {
   }
   const logger = pino(options, output)
   output.onRecovered = (lines) => {
-    logger.warn({ lines }, 'the error log is written again; lines are missing')
+    logger.warn({ lines }, 'lines of the error log were lost')
   }
   return {
     logger,
@@ -51,7 +56,16 @@ export function createLog({ level, file, format = 'text' }: LogOptions): Log {
       logger.level = PINO_LEVELS[next]
     },
     setFormat: (next) => {
-      output.format = FORMATS[next]
+      output.format = next
+    },
+    setSyslog: (next) => {
+      output.syslog = next
+    },
+    withoutSyslog(log) {
+      const { syslog } = output
+      output.syslog = undefined
+      log()
+      output.syslog = syslog
     },
     flushSync: () => output.sink.flushSync(),
     close: () => output.close(),
@@ -77,13 +91,14 @@ const PLACE = { standard: 2, delay: 0 } as const
 /** What pino writes to. */
 class Output {
   readonly sink: LineSink
-  format: (record: LogRecord) => string
+  format: LogFormat
+  syslog: Syslog | undefined
   onRecovered: (lines: number) => void = () => {}
   #stderr: LineSink | undefined
   #isClosed = false
 
   constructor(file: string, format: LogFormat) {
-    this.format = FORMATS[format]
+    this.format = format
     const lost = (error: Error) => this.#rescue(`${error.message}\n`)
     const recovered = (lines: number) => this.onRecovered(lines)
     const rescue = (text: string) => this.#rescue(text)
@@ -91,9 +106,14 @@ class Output {
   }
 
   write(json: string): void {
-    const line = this.format(parseRecord(json))
+    const record = parseRecord(json)
+    const line = FORMATS[this.format](record)
     if (this.#isClosed) this.#rescue(line)
     else this.sink.write(line)
+    const { level, time } = record
+    // syslog has a head of its own
+    const text = this.format === 'json' || !this.syslog ? line : formatMessage(record)
+    this.syslog?.write('error', level, time, text)
   }
 
   /** For `logger.flush()`. */

@@ -1,12 +1,15 @@
 import { closeSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
+import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import type { Configuration } from '../config/load.ts'
+import type { CoreOptions } from '../config/schema.ts'
 import type { AccessFormat } from './access-format.ts'
 import { type AccessLog, createAccessLog } from './access-log.ts'
 import { createLog, type Log, type LogFormat } from './error-log.ts'
 import { openLogFile } from './log-file.ts'
+import { Syslog } from './syslog/syslog.ts'
 import { wantsColor } from './terminal.ts'
 
 /** What a new configuration makes of the logs: nothing before `commit`. */
@@ -15,15 +18,16 @@ export interface LogChange {
   discard(): Promise<void>
 }
 
-/** The log files of a server. They outlive generations; a reload goes over to others where the settings say so. */
+/** The logs of a server. They outlive generations; a reload goes over to others where the settings say so. */
 export class Logs {
   readonly #log: Log
   #settings: Settings
   #accessLog: AccessLog | undefined
+  #syslog: Syslog | undefined
 
-  /** Opens the error log; the access log comes with the first `prepare`. @throws WSGI_CORE_CANNOT_OPEN_LOG */
+  /** Opens the error log; the others come with the first `prepare`. @throws WSGI_CORE_CANNOT_OPEN_LOG */
   constructor(configuration: Configuration) {
-    this.#settings = { ...settingsOf(configuration), accessFile: null }
+    this.#settings = { ...settingsOf(configuration), access: null, syslog: null }
     this.#log = createLog(this.#settings)
   }
 
@@ -42,21 +46,28 @@ export class Logs {
    */
   prepare(configuration: Configuration): LogChange {
     const next = settingsOf(configuration)
-    const { accessFile, accessFormat } = this.#settings
-    const isNew = next.accessFile !== accessFile || next.accessFormat !== accessFormat
-    if (next.file !== this.#settings.file) refuseUnwritable(next.file)
-    const opened = isNew ? this.#openAccessLog(next) : undefined
+    const old = { accessLog: this.#accessLog, syslog: this.#syslog, settings: this.#settings }
+    if (next.file !== old.settings.file) refuseUnwritable(next.file)
+    const isOtherSyslog = !isDeepStrictEqual(next.syslog, old.settings.syslog)
+    const isOtherAccess = isOtherSyslog || !isDeepStrictEqual(next.access, old.settings.access)
+    const syslog = isOtherSyslog ? this.#createSyslog(next.syslog) : old.syslog
+    const accessLog = isOtherAccess ? this.#openAccessLog(next.access, syslog) : old.accessLog
     return {
       commit: async () => {
-        const old = this.#accessLog
         this.#settings = next
         this.#log.setLevel(next.level)
         this.#log.setFormat(next.format)
-        if (isNew) this.#accessLog = opened
+        this.#log.setSyslog(syslog)
+        this.#syslog = syslog
+        this.#accessLog = accessLog
         this.reopen()
-        if (isNew) await old?.close()
+        if (isOtherAccess) await old.accessLog?.close()
+        if (isOtherSyslog) await old.syslog?.close()
       },
-      discard: async () => opened?.close(),
+      discard: async () => {
+        if (isOtherAccess) await accessLog?.close()
+        if (isOtherSyslog) await syslog?.close()
+      },
     }
   }
 
@@ -64,6 +75,7 @@ export class Logs {
   reopen(): void {
     this.#attempt(() => this.#log.reopen(this.#settings.file))
     this.#attempt(() => this.#accessLog?.reopen())
+    this.#syslog?.reopen()
   }
 
   #attempt(reopen: () => void): void {
@@ -81,21 +93,43 @@ export class Logs {
 
   async close(): Promise<void> {
     await this.#accessLog?.close()
+    await this.#syslog?.close()
+    this.#log.setSyslog(undefined)
     await this.#log.close()
   }
 
-  #openAccessLog({ accessFile, accessFormat }: Settings): AccessLog | undefined {
-    if (accessFile === null) return undefined
+  #openAccessLog(settings: Settings['access'], syslog: Syslog | undefined): AccessLog | undefined {
+    if (settings === null) return undefined
+    const forward = (line: string) => syslog?.write('access', 'info', Date.now(), line)
     return createAccessLog({
-      file: accessFile,
-      format: accessFormat,
+      file: settings.file,
+      format: settings.format,
+      ...(settings.toSyslog && { forward }),
       lost: ({ message }) => this.logger.error(message),
+      recovered: (lines) => this.logger.warn({ lines }, 'lines of the access log were lost'),
+    })
+  }
+
+  #createSyslog(settings: Settings['syslog']): Syslog | undefined {
+    if (settings === null) return undefined
+    return new Syslog({
+      ...settings,
+      lost: ({ message }) => this.#log.withoutSyslog(() => this.logger.error(message)),
       recovered: (lines) => {
-        this.logger.warn({ lines }, 'the access log is written again; lines are missing')
+        const { address } = settings
+        const tell = () => this.logger.warn({ lines, address }, 'lines for the syslog were lost')
+        this.#log.withoutSyslog(tell)
       },
     })
   }
 }
+
+/** Whether there is an access log of any kind. */
+export function hasAccessLog(core: CoreOptions): boolean {
+  return core.accessLogfile !== null || goesToSyslog(core)
+}
+
+const goesToSyslog = (core: CoreOptions) => core.logSyslog && !core.disableRedirectAccessToSyslog
 
 function refuseUnwritable(file: string): void {
   if (file !== '-') closeSync(openLogFile(file))
@@ -105,12 +139,19 @@ type Settings = ReturnType<typeof settingsOf>
 
 function settingsOf({ core, cwd }: Configuration) {
   const path = (file: string) => (file === '-' ? file : resolve(cwd, file))
+  const accessFile = core.accessLogfile === null ? null : path(core.accessLogfile)
+  const access = { file: accessFile, format: core.accessLogformat, toSyslog: goesToSyslog(core) }
+  const syslog = {
+    address: core.logSyslogTo,
+    facility: core.logSyslogFacility,
+    name: core.logSyslogPrefix ?? 'wsgi-core',
+  }
   return {
     level: core.logLevel,
     file: path(core.errorLogfile),
     format: formatOf(core.logFormat, core.errorLogfile === '-'),
-    accessFile: core.accessLogfile === null ? null : path(core.accessLogfile),
-    accessFormat: core.accessLogformat,
+    access: hasAccessLog(core) ? access : null,
+    syslog: core.logSyslog ? syslog : null,
   }
 }
 

@@ -7,6 +7,8 @@ export interface LossReports {
   recovered(lines: number): void
 }
 
+/** Between two times that a log begins to lose lines: what is lost between is counted and said later. */
+const REPORT_MS = 60_000
 /** Between the last loss and the word that it is over, so that a log at its limit does not fill another. */
 const QUIET_MS = 1000
 
@@ -16,6 +18,9 @@ export class Losses {
   readonly #reports: LossReports
   #lines = 0
   #last = 0
+  /** That lines get lost has been said, and not yet that it is over. */
+  #isSaid = false
+  #quietUntil = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor(log: string, reports: LossReports) {
@@ -28,13 +33,15 @@ export class Losses {
     this.#timer = undefined
     this.#last = performance.now()
     this.#lines += lines
-    if (this.#lines > lines) return
+    if (this.#isSaid || this.#last < this.#quietUntil) return
+    this.#isSaid = true
+    this.#quietUntil = this.#last + REPORT_MS
     this.#reports.lost(new LogLinesLost(this.#log, reasonOf(cause), { cause }))
   }
 
   /** Everything has been written again. */
   caughtUp(): void {
-    if (this.#lines === 0 || this.#timer) return
+    if (!this.#isSaid || this.#timer) return
     const wait = QUIET_MS - (performance.now() - this.#last)
     if (wait <= 0) this.settle()
     else this.#timer = setTimeout(() => this.settle(), wait).unref()
@@ -46,6 +53,7 @@ export class Losses {
     this.#timer = undefined
     const lines = this.#lines
     this.#lines = 0
+    this.#isSaid = false
     if (lines > 0) this.#reports.recovered(lines)
   }
 }
