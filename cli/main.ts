@@ -155,7 +155,7 @@ async function printConfiguration(argv: readonly string[]): Promise<number> {
 }
 
 /** The plugins that an application brings: their options are always known. */
-const APPLICATION = ['workers', 'wsgi']
+const APPLICATION = ['reload', 'workers', 'wsgi']
 
 const loadPlugins = (names: readonly string[]) =>
   Promise.all([...new Set(names)].map((name) => resolvePlugin(name, process.cwd())))

@@ -18,6 +18,7 @@ export interface Life {
   readonly log: Logger
   readonly signal: AbortSignal
   readonly reload: () => Promise<void>
+  readonly kept: Map<string, unknown>
 }
 
 /** What one generation gives to its plugins. */
@@ -35,13 +36,15 @@ export class Core {
   readonly configFile: string | null
   /** Has the server reload, after those reloads that are under way; rejects where the new generation cannot serve. */
   readonly reload: () => Promise<void>
+  /** Outlives generations: what a plugin hands on to its successor, under its name. */
+  readonly kept: Map<string, unknown>
   readonly #log: Logger
   readonly #services = new Map<string, unknown>()
   readonly #undos: { name: string; undo: () => unknown }[] = []
 
   constructor(
     configuration: Pick<Configuration, 'core' | 'cwd' | 'file'>,
-    { generation, log, signal, reload }: Life,
+    { generation, log, signal, reload, kept }: Life,
   ) {
     this.options = configuration.core
     this.cwd = configuration.cwd
@@ -50,6 +53,7 @@ export class Core {
     this.#log = log
     this.signal = signal
     this.reload = reload
+    this.kept = kept
     guardHooks(this.hooks)
   }
 

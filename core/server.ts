@@ -42,6 +42,7 @@ export class Server {
   #current: Generation | undefined
   #building: Generation | undefined
   #generations = 0
+  readonly #kept = new Map<string, unknown>()
   #logs: Logs | undefined
   #starting: Promise<unknown> = Promise.resolve()
   #reloading: Promise<void> = Promise.resolve()
@@ -104,7 +105,8 @@ export class Server {
       const configuration = await this.#configure()
       if (wantsOtherUser(configuration)) changeUser(configuration)
       const generation = await this.#build(configuration)
-      await generation.retire(Promise.resolve())
+      const [error] = await generation.retire(Promise.resolve())
+      if (error) throw error
     } finally {
       await this.#stopped()
     }
@@ -207,6 +209,7 @@ export class Server {
       generation: ++this.#generations,
       log: logs.logger,
       reload: () => this.reload(),
+      kept: this.#kept,
     })
     this.#building = generation
     if (hasAccessLog(configuration.core)) generation.writeAccessLog(logs)

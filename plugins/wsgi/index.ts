@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { type Core, definePlugin, isTapped, version } from '../../core/index.ts'
+import type {} from '../reload/index.ts'
 import type { Runtime, WorkerPool } from '../workers/index.ts'
 import { NoApplication } from './errors.ts'
 import { Exchange, type Setting } from './exchange.ts'
@@ -93,7 +94,7 @@ type WsgiOptions = {
 /** Serves a WSGI application (PEP 3333) in the workers' pool. */
 export default definePlugin({
   name,
-  dependencies: ['workers'],
+  dependencies: ['workers', 'reload'],
   config,
   apply(core, options) {
     if (options.app === null) throw new NoApplication()
@@ -106,7 +107,7 @@ export default definePlugin({
         options.tmpUploadDir === null ? pool.directory : makeSpools(core, options.tmpUploadDir)
       pool.launch()
     })
-    core.hooks.beforeListen.tapPromise(name, () => pool.ready(core.signal))
+    core.hooks.beforeListen.tapPromise(name, () => becomeReady(core, pool, options.pythonpath))
     core.hooks.fastifyOptions.tap(name, (options) => ({ rewriteUrl: routableUrl, ...options }))
     let setting: Setting | undefined
     core.hooks.handle.tap(name, (request, reply) => {
@@ -120,10 +121,26 @@ export default definePlugin({
   },
 })
 
+/** Where the application is developed, one that cannot be loaded is shown as it is. */
+async function becomeReady(core: Core, pool: WorkerPool, pythonpath: readonly string[]) {
+  try {
+    await pool.ready(core.signal)
+  } catch (error) {
+    const development = core.service('reload')
+    if (!development || core.signal.aborted) throw error
+    await pool.stop(0)
+    development.show(error as Error, [
+      core.cwd,
+      ...pythonpath.map((each) => resolve(core.cwd, each)),
+    ])
+  }
+}
+
 function pythonRuntime(
   core: Core,
   { app, python, pythonpath, env, shareImports, sendfile }: WsgiOptions,
 ): Runtime {
+  const development = core.service('reload')
   const variables = { ...process.env, ...Object.fromEntries(env.map(splitPair)) }
   return {
     command: findPython(python, core.cwd, variables),
@@ -132,6 +149,7 @@ function pythonRuntime(
     env: variables,
     app: { target: app, chdir: core.cwd, pythonpath, share_imports: shareImports, sendfile },
     environ: { SERVER_SOFTWARE: `wsgi-core/${version}` },
+    watch: development && ((files) => development.watch(files)),
   }
 }
 
