@@ -7,7 +7,8 @@ const READ_SIZE = 65_536
 
 /** Gives the job that a frame belongs to and takes it off the books; undefined for one that is over already. */
 export interface Ledger {
-  settle(id: number): Job | undefined
+  /** `flags`: of the frame that ends the answer. */
+  settle(id: number, flags: number): Job | undefined
   marked(id: number): void
 }
 
@@ -69,10 +70,11 @@ export class Answers {
     const type = bytes[at + 8]
     if (type === FRAME.mark) return this.#ledger.marked(id)
     if (type !== FRAME.response) return
-    const job = this.#ledger.settle(id)
+    const flags = bytes[at + 9] as number
+    const job = this.#ledger.settle(id, flags)
     if (!job) return
     const body = at + FRAME_HEADER + bytes.readUInt32LE(at + 12)
     const head = bytes.toString('latin1', at + FRAME_HEADER, body)
-    job.whole(head, bytes, body, next, ((bytes[at + 9] as number) & FAILED) !== 0)
+    job.whole(head, bytes, body, next, (flags & FAILED) !== 0)
   }
 }

@@ -1,13 +1,16 @@
 import { createServer, type Server } from 'node:net'
 import type { Logger } from 'pino'
 import { Answers } from './answers.ts'
+import { PACE_SHIFT } from './frames.ts'
 import type { Front } from './front.ts'
 import type { Failure, Job } from './job.ts'
 import { WorkerLink } from './link.ts'
+import { Pace } from './pace.ts'
 import { MAX_DEPTH, Queue } from './queue.ts'
 import type { RuntimeDirectory } from './runtime-directory.ts'
 import { type Executing, Scoreboard } from './scoreboard.ts'
 import { KIND } from './slot.ts'
+import { WaitingLine } from './waiting-line.ts'
 
 const FRONT = 0
 /** Slots beyond those that workers execute: one that waits for each reader, and what one write batches. */
@@ -19,6 +22,11 @@ const MARK_AGAIN = 20
 /** How often what need not be noticed at once is looked at, in milliseconds. */
 const TICK = 250
 
+/** What of the readers is kept free of slow requests, one at least. */
+const QUICK_SHARE = 1 / 8
+/** Flags of an answer that did not come in time. */
+const TOO_SLOW = 25 << PACE_SHIFT
+
 export interface DispatcherOptions {
   /** The most requests that may wait for a worker. */
   readonly limit: number
@@ -26,6 +34,8 @@ export interface DispatcherOptions {
   readonly entries: number
   /** Whether a request that can be executed once more is, when its worker dies. */
   readonly retrySafe: boolean
+  /** Whether requests of slow kinds leave readers to others. */
+  readonly quickLane: boolean
   readonly log: Pick<Logger, 'warn'>
 }
 
@@ -43,11 +53,15 @@ export class Dispatcher implements Front {
   readonly #limit: number
   readonly #log: Pick<Logger, 'warn'>
   readonly #retrySafe: boolean
+  readonly #quickLane: boolean
   /** Since the queue was found full. */
   #refused = 0
   #timer: NodeJS.Timeout | undefined
-  #waiting: (Job | undefined)[] = []
-  #next = 0
+  readonly #line = new WaitingLine()
+  readonly #pace = new Pace()
+  /** Of slow kinds, in the pipe or executed: so many, and so many that may be. */
+  #slow = 0
+  #slowLimit = 0
   #readers = 0
   #depth: number
   /** Of those under way: whose answer has begun, and whose client left before a worker began. */
@@ -58,9 +72,10 @@ export class Dispatcher implements Front {
   #closed = false
 
   constructor(directory: RuntimeDirectory, options: DispatcherOptions) {
-    const { limit, entries, retrySafe, log } = options
+    const { limit, entries, retrySafe, quickLane, log } = options
     this.#limit = limit
     this.#retrySafe = retrySafe
+    this.#quickLane = quickLane
     this.#log = log
     this.#depth = Math.min(BATCH, limit)
     this.#directory = directory
@@ -68,7 +83,7 @@ export class Dispatcher implements Front {
     this.#scoreboard = new Scoreboard(directory.file('scoreboard'), entries)
     const jobs = {
       find: (id: number) => this.#queue.find(id),
-      settle: (id: number) => this.#settle(id),
+      settle: (id: number, flags?: number) => this.#settle(id, flags),
       begun: (id: number) => this.#begun.add(id),
     }
     const closed = (link: WorkerLink) => this.#links.delete(link)
@@ -83,7 +98,7 @@ export class Dispatcher implements Front {
     if (this.#answers) return // a spawner that replaces another finds them open
     this.#queue.open()
     this.#answers = new Answers(this.#directory.file(`answers-${FRONT}`), {
-      settle: (id) => this.#settle(id),
+      settle: (id, flags) => this.#settle(id, flags),
       marked: (id) => this.#marked(id),
     })
     this.#timer = setInterval(() => this.#tick(), TICK)
@@ -96,7 +111,7 @@ export class Dispatcher implements Front {
 
   /** Requests that wait here; those in the pipe not counted. */
   get waiting(): number {
-    return this.#waiting.length - this.#next
+    return this.#line.length
   }
 
   get underWay(): number {
@@ -107,6 +122,7 @@ export class Dispatcher implements Front {
   set readers(count: number) {
     this.#readers = count
     this.#depth = Math.min(count * 2 + BATCH, count + this.#limit, MAX_DEPTH)
+    this.#slowLimit = count < 2 ? count : count - Math.max(1, Math.floor(count * QUICK_SHARE))
     this.#fill()
   }
 
@@ -116,19 +132,16 @@ export class Dispatcher implements Front {
 
   /** Hands a job to whichever worker is idle first. */
   dispatch(job: Job): void {
+    this.#judge(job)
     if (this.#closed) job.fail('stopping')
-    else if (this.waiting === 0 && this.#hasRoom) this.#queue.push(job)
+    else if (!this.#line.hasQuick && this.#hasRoom && this.#mayGo(job)) this.#push(job)
     else if (this.isFull) this.#refuse(job)
-    else this.#waiting.push(job)
+    else this.#line.push(job)
   }
 
   /** The client has left: a waiting job is dropped, the worker of one under way is told. */
   cancel(job: Job): void {
-    if (job.id === 0) {
-      const at = this.#waiting.indexOf(job, this.#next)
-      if (at >= 0) this.#waiting.splice(at, 1)
-      return
-    }
+    if (job.id === 0) return this.#line.remove(job)
     const found = this.#executing().find(({ id }) => id === job.id)
     if (found) this.#scoreboard.markGone(found)
     else this.#left.add(job.id) // it stands in the pipe
@@ -145,7 +158,7 @@ export class Dispatcher implements Front {
   /** Takes the job that a scoreboard entry names off the books and fails it. */
   fail(id: number, failure: Failure, told?: (waited: boolean) => void): void {
     if (failure === 'died' && this.#retrySafe && this.#repeat(id)) return told?.(false)
-    const job = this.#settle(id)
+    const job = this.#settle(id, failure === 'timeout' ? TOO_SLOW : 0)
     job?.fail(failure)
     told?.(job !== undefined)
   }
@@ -171,8 +184,7 @@ export class Dispatcher implements Front {
   close(): void {
     this.#closed = true
     clearInterval(this.#timer)
-    for (const job of this.#waiting.splice(0).slice(this.#next)) job?.fail('stopping')
-    this.#next = 0
+    for (const job of this.#line.clear()) job.fail('stopping')
     for (const id of [...this.#queue.underWay()]) this.fail(id, 'stopping')
     for (const link of this.#links) link.close()
     this.#server.close()
@@ -210,23 +222,48 @@ export class Dispatcher implements Front {
     return all.filter(({ front }) => front === FRONT)
   }
 
-  #settle(id: number): Job | undefined {
+  /** With one reader there is nothing to choose. */
+  #judge(job: Job): void {
+    if (!this.#quickLane || this.#readers < 2) return
+    job.kind ??= this.#pace.kindOf(job.url)
+    job.isSlow = this.#pace.isSlow(job.kind)
+  }
+
+  #mayGo(job: Job): boolean {
+    return !job.isSlow || (this.#slow < this.#slowLimit && !this.#line.hasSlow)
+  }
+
+  #push(job: Job): void {
+    if (job.isSlow) this.#slow++
+    this.#queue.push(job)
+  }
+
+  /** `flags` are those of the frame that ends the answer. */
+  #settle(id: number, flags = 0): Job | undefined {
     const job = this.#queue.settle(id)
+    if (job) this.#settled(job, flags >> PACE_SHIFT)
     if (this.#begun.size > 0) this.#begun.delete(id)
     if (this.#left.size > 0) this.#left.delete(id)
-    if (this.#waiting.length > 0) this.#fill()
+    if (this.#line.length > 0) this.#fill()
+    return job
+  }
+
+  #settled(job: Job, exponent: number): void {
+    if (job.isSlow) this.#slow--
+    if (job.kind && exponent > 0) this.#pace.learn(job.kind, exponent)
+  }
+
+  #reclaim(id: number): Job | undefined {
+    const job = this.#queue.reclaim(id)
+    if (job) this.#settled(job, 0)
     return job
   }
 
   #fill(): void {
-    while (this.#next < this.#waiting.length && this.#hasRoom) {
-      const job = this.#waiting[this.#next] as Job
-      this.#waiting[this.#next++] = undefined
-      this.#queue.push(job)
-    }
-    if (this.#next === this.#waiting.length || this.#next > 1024) {
-      this.#waiting.splice(0, this.#next)
-      this.#next = 0
+    while (this.#hasRoom) {
+      const job = this.#line.shift(this.#slow < this.#slowLimit)
+      if (!job) return
+      this.#push(job)
     }
   }
 
@@ -263,7 +300,7 @@ export class Dispatcher implements Front {
   #again(id: number): void {
     if (this.#begun.has(id)) return // its worker is done with it; the rest of its answer is on the way
     const isWanted = !this.#left.has(id)
-    const job = this.#queue.reclaim(id)
+    const job = this.#reclaim(id)
     if (!job) return this.fail(id, 'died')
     this.#left.delete(id)
     if (isWanted) this.#dispatchFirst(job)
@@ -273,7 +310,7 @@ export class Dispatcher implements Front {
   #repeat(id: number): boolean {
     const job = this.#queue.find(id)
     if (!job?.isRepeatable || job.wasRepeated || this.#begun.has(id)) return false
-    if (!this.#queue.reclaim(id)) return false
+    if (!this.#reclaim(id)) return false
     this.#log.warn({ request: id }, 'a request whose worker died is given to another')
     job.wasRepeated = true
     this.#dispatchFirst(job)
@@ -283,7 +320,7 @@ export class Dispatcher implements Front {
   /** It has waited before: it goes ahead of all that wait. */
   #dispatchFirst(job: Job): void {
     if (this.#closed) job.fail('stopping')
-    else if (this.#hasRoom) this.#queue.push(job)
-    else this.#waiting.splice(this.#next, 0, job)
+    else if (this.#hasRoom && this.#mayGo(job)) this.#push(job)
+    else this.#line.pushFirst(job)
   }
 }

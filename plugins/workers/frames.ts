@@ -22,6 +22,8 @@ export const FRAME = {
 
 /** Flag of a response: the app failed before its head. */
 export const FAILED = 1
+/** From this bit on the flags of the frame that ends an answer say how long the app took. */
+export const PACE_SHIFT = 2
 export const BODY_LAST = 1
 export const BODY_GONE = 2
 export const TAKEN_REFUSED = 1

@@ -89,6 +89,12 @@ export default definePlugin({
       default: false,
       arg: 'retry-safe',
     },
+    quickLane: {
+      doc: 'Keep an eighth of the threads, one at least, for paths that have not been slow; --no-quick-lane turns it off.',
+      format: 'flag',
+      default: true,
+      arg: 'quick-lane',
+    },
     queueLimit: {
       doc: 'Requests that may wait for a worker; past it the answer is 503.',
       format: 'natural',

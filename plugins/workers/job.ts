@@ -1,3 +1,5 @@
+import type { Kind } from './pace.ts'
+
 /** A request's body on its way to a worker. Large ones lie in a file of the runtime directory. */
 export type Body =
   | { readonly kind: 'none' }
@@ -33,12 +35,17 @@ export interface HandedFile {
 export interface Job {
   /** `KEY\0VALUE\0…`, latin-1. */
   readonly environ: string
+  /** As it came: by its first segments the pool learns which requests are slow. */
+  readonly url: string
   readonly body: Body
   /** `performance.now()` when the head was read. */
   readonly headTime: number
   readonly bodyMicroseconds: number
   /** Set by the pool while the job is dispatched; 0 else. */
   id: number
+  /** Set by the pool. */
+  kind: Kind | undefined
+  isSlow: boolean
   /**
    * Whether it may be executed once more, its worker having died: its method is safe (RFC 9110 §9.2.1), nothing of an
    * answer was seen, and somebody waits for it.

@@ -15,7 +15,8 @@ import { READ_SIZE, ReadBuffers } from './read-buffers.ts'
 /** What a link needs to know of the jobs under way. */
 export interface Jobs {
   find(id: number): Job | undefined
-  settle(id: number): Job | undefined
+  /** `flags`: of the frame that ends the answer. */
+  settle(id: number, flags?: number): Job | undefined
   /** The first part of its answer is here. */
   begun(id: number): void
 }
@@ -37,6 +38,7 @@ export class WorkerLink implements Source {
   #job: Job | undefined
   /** Id of the request whose answer the current bytes end, else 0. */
   #ends = 0
+  #endFlags = 0
   /** Who was given bytes last. */
   #last: Job | undefined
   #memory: AnswerMemory | undefined
@@ -112,7 +114,8 @@ export class WorkerLink implements Source {
     this.#streaming -= piece.length
     this.#last = this.#job
     if (this.#job?.data(piece, this) === false) this.pause()
-    if (this.#streaming === 0 && this.#ends !== 0) this.#jobs.settle(this.#ends)?.end()
+    if (this.#streaming === 0 && this.#ends !== 0)
+      this.#jobs.settle(this.#ends, this.#endFlags)?.end()
     return piece.length
   }
 
@@ -130,7 +133,7 @@ export class WorkerLink implements Source {
     if (type === FRAME.data) return this.#data(bytes, id, length)
     if (type === FRAME.head) this.#head(this.#jobs.find(id), bytes, start, length)
     else if (type === FRAME.response) this.#response(id, bytes, start, length)
-    else this.#control(type, id, bytes.subarray(FRAME_HEADER, start))
+    else this.#control(type, id, bytes.subarray(FRAME_HEADER, start), bytes[9] as number)
     return start
   }
 
@@ -171,10 +174,11 @@ export class WorkerLink implements Source {
 
   /** A whole answer that did not fit into the FIFO; sent on while it still comes in, and under way until it is here. */
   #response(id: number, bytes: Buffer, start: number, length: number): void {
-    const failed = ((bytes[9] as number) & FAILED) !== 0
+    const flags = bytes[9] as number
+    const failed = (flags & FAILED) !== 0
     const end = FRAME_HEADER + length
     if (failed || bytes.length >= end) {
-      const job = this.#jobs.settle(id)
+      const job = this.#jobs.settle(id, flags)
       const bodyEnd = Math.min(bytes.length, end)
       this.#last = job
       job?.whole(bytes.toString('latin1', FRAME_HEADER, start), bytes, start, bodyEnd, failed)
@@ -183,10 +187,11 @@ export class WorkerLink implements Source {
     }
     this.#head(this.#jobs.find(id), bytes, start, length)
     this.#ends = id
+    this.#endFlags = flags
   }
 
-  #control(type: number, id: number, payload: Buffer): void {
-    if (type === FRAME.end) this.#jobs.settle(id)?.end()
+  #control(type: number, id: number, payload: Buffer, flags: number): void {
+    if (type === FRAME.end) this.#jobs.settle(id, flags)?.end()
     else if (type === FRAME.abort) this.#jobs.settle(id)?.abort()
     else if (type === FRAME.information)
       this.#jobs.find(id)?.information(payload.toString('latin1'))

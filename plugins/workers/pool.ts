@@ -8,6 +8,8 @@ import { Supervisor, type SupervisorOptions } from './supervisor.ts'
 export interface PoolOptions extends SupervisorOptions {
   /** The most requests that wait for a worker. */
   readonly queueLimit: number
+  /** Whether slow requests leave threads to others. */
+  readonly quickLane: boolean
   /** Whether a request is executed once more where its worker died, where that is safe. */
   readonly retrySafe: boolean
 }
@@ -22,8 +24,8 @@ export class WorkerPool {
   #stopped: Promise<void> | undefined
 
   constructor(options: PoolOptions, runtime: Runtime, log: Logger) {
-    const { queueLimit: limit, retrySafe } = options
-    const settings = { limit, retrySafe, entries: MAX_ENTRIES, log }
+    const { queueLimit: limit, retrySafe, quickLane } = options
+    const settings = { limit, retrySafe, quickLane, entries: MAX_ENTRIES, log }
     const dispatcher = new Dispatcher(this.#directory, settings)
     this.#dispatcher = dispatcher
     this.#supervisor = new Supervisor(options, runtime, log, {

@@ -62,6 +62,8 @@ export interface Setting {
 /** One request on its way through a worker, and its answer on the way to the client. */
 export class Exchange implements Job {
   id = 0
+  kind: Job['kind'] = undefined
+  isSlow = false
   environ = ''
   body: Body = EMPTY
   headTime = performance.now()
@@ -87,6 +89,10 @@ export class Exchange implements Job {
     this.#reply = reply
     this.#response = reply.raw as EngineResponse
     this.#response.owner = this
+  }
+
+  get url(): string {
+    return this.#request.raw.url ?? ''
   }
 
   get isRepeatable(): boolean {

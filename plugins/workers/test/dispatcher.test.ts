@@ -32,6 +32,7 @@ test.before.each((context) => {
     limit: 3,
     entries: 8,
     retrySafe: true,
+    quickLane: true,
     log: log as never,
   })
   context.dispatcher.open()
@@ -152,6 +153,7 @@ test('fails all that waits and is under way when it closes, and what comes later
     limit: 9,
     entries: 8,
     retrySafe: false,
+    quickLane: true,
     log: console,
   })
   const [waiting, late] = [new NotingJob(), new NotingJob()]

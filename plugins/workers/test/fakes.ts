@@ -17,6 +17,9 @@ export class NotingJob implements Job {
   readonly flushed = true
   id = 0
   isRepeatable = false
+  url = '/'
+  kind: Job['kind'] = undefined
+  isSlow = false
   wasRepeated = false
   /** What `data` answers. */
   takes = true

@@ -57,6 +57,15 @@ def wait(environ, start_response, name):
     return answer(start_response, f"{name} {os.getpid()}")
 
 
+def slow(environ, start_response, _):
+    """Takes half a second, and longer while the file `hold` is there."""
+    note("begin slow")
+    time.sleep(0.5)
+    while os.path.exists("hold"):
+        time.sleep(0.01)
+    return answer(start_response, "slow")
+
+
 def sleep_in_c(environ, start_response, _):
     note(f"begin sleep {os.getpid()}")
     time.sleep(600)
@@ -190,6 +199,7 @@ ACTIONS = {
     "exit": leave,
     "crash": crash,
     "wait": wait,
+    "slow": slow,
     "sleep": sleep_in_c,
     "gil": hold_the_gil,
     "ignore": ignore_signals,

@@ -29,7 +29,8 @@ class Frame:
 
     def __init__(self, way: object, raw_head: bytes, payload: bytes) -> None:
         self.way = way
-        self.size, self.request, self.kind, self.flags, self.entry, head_size = FRAME.unpack(raw_head)
+        self.size, self.request, self.kind, flags, self.entry, head_size = FRAME.unpack(raw_head)
+        self.flags, self.pace = flags & 3, flags >> 2
         self.head = payload[:head_size]
         self.body = payload[head_size:]
 

@@ -396,6 +396,17 @@ class GoneTest(RequestCase):
         self.assertEqual(self.ask_all("/lazy")[-1].kind, END)
 
 
+class PaceTest(RequestCase):
+    def test_the_end_of_an_answer_tells_how_long_the_app_took(self) -> None:
+        for path in ("/sleep", "/sleep_stream"):
+            quick = self.ask_all(f"{path}?0")[-1]
+            slow = self.ask_all(f"{path}?0.3")[-1]
+            self.assertIn(quick.kind, (RESPONSE, END))
+            self.assertGreater(quick.pace, 0)
+            self.assertGreaterEqual(slow.pace, (300_000).bit_length())
+            self.assertGreaterEqual(slow.pace, quick.pace)
+
+
 class FileTest(RequestCase):
     def offer(self, path: str, **extra):
         head = self.ask(path, **extra)

@@ -31,10 +31,10 @@ class Link:
         self.offered = False
         self.send(0, HELLO, body=HELLO_PAYLOAD.pack(VERSION, os.getpid()))
 
-    def send_body(self, request: int, kind: int, head: bytes, body: bytes) -> None:
+    def send_body(self, request: int, kind: int, head: bytes, body: bytes, flags: int = 0) -> None:
         """A RESPONSE, HEAD or DATA frame; a large body goes through the memory, in frames that mean the same."""
         if len(body) < STORE_LIMIT or not self.has_memory():
-            self.send(request, kind, head, body)
+            self.send(request, kind, head, body, flags)
             return
         frames = b"" if kind == DATA else encode(request, HEAD, self.entry, head, head_size=len(head))
         view = memoryview(body)
@@ -45,7 +45,7 @@ class Link:
             place = STORED_PAYLOAD.pack(self.memory.store(piece), len(piece))
             frames += encode(request, STORED, self.entry, place)
             if kind == RESPONSE and start + AREA_SIZE >= len(body):
-                frames += encode(request, END, self.entry)
+                frames += encode(request, END, self.entry, flags=flags)
             self.put(frames)
             frames = b""
 
@@ -128,5 +128,5 @@ class Link:
             raise FrontGone(*error.args) from error
 
 
-def encode(request: int, kind: int, entry: int, payload: bytes = b"", head_size: int = 0) -> bytes:
-    return FRAME.pack(len(payload), request, kind, 0, entry, head_size) + payload
+def encode(request: int, kind: int, entry: int, payload: bytes = b"", head_size: int = 0, flags: int = 0) -> bytes:
+    return FRAME.pack(len(payload), request, kind, flags, entry, head_size) + payload

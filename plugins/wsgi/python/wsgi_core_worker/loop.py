@@ -177,7 +177,7 @@ def create_handler(lane: Lane, life, app, base: dict):
         parts = iter(text.split("\0"))
         environ = copy()
         environ.update(zip(parts, parts))
-        answer = Answer(lane, front, request, key, environ.get("REQUEST_METHOD") == "HEAD", text)
+        answer = Answer(lane, front, request, key, environ.get("REQUEST_METHOD") == "HEAD", text, began)
         body_seconds = body_time / 1e6
         waited = (began - read_at) / 1e9 - body_seconds
         environ["wsgi_core.request_id"] = request

@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import os
+import time
 
 from .control import log
 from .file_wrapper import FileWrapper, locate_file
 from .head import encode_head
 from .link import COPY_LIMIT
 from .protocol import (
-    ABORT, APP_FAILED, ATOMIC_LIMIT, DATA, END, FRAME, FRAME_HEAD, HEAD, INFORMATION, RESPONSE, FrontGone,
+    ABORT, APP_FAILED, ATOMIC_LIMIT, DATA, END, FRAME, FRAME_HEAD, HEAD, INFORMATION, PACE_SHIFT, RESPONSE, FrontGone,
 )  # fmt: skip
 from .scoreboard import GONE
 
@@ -17,6 +18,7 @@ FAILED_HEAD = b"500 Internal Server Error"
 DATA_LIMIT = 1 << 20
 WHOLE_LIMIT = 1 << 30
 write = os.write
+now = time.monotonic_ns
 pack = FRAME.pack
 
 
@@ -40,8 +42,9 @@ class Answer:
     link = None
     excess = False
 
-    def __init__(self, lane, front: int, request: int, key: int, is_head: bool, text: str) -> None:
+    def __init__(self, lane, front: int, request: int, key: int, is_head: bool, text: str, began: int) -> None:
         self.lane = lane
+        self.began = began
         self.front = front
         self.request = request
         self.key = key
@@ -82,6 +85,10 @@ class Answer:
         head, _, _ = encode_head("103 Early Hints", headers)
         if not self.head_sent and not self.client_gone():
             self.connect().send(self.request, INFORMATION, head)
+
+    def pace(self) -> int:
+        """Flags for how long the app took: 1 + the binary logarithm of the microseconds."""
+        return ((now() - self.began) // 1000).bit_length() << PACE_SHIFT
 
     def client_gone(self) -> bool:
         return self.lane.entry[GONE] == self.key
@@ -128,7 +135,7 @@ class Answer:
             try:
                 write(
                     lane.answers[self.front],
-                    pack(total - FRAME_HEAD, self.request, RESPONSE, 0, lane.number, len(head)) + head + body,
+                    pack(total - FRAME_HEAD, self.request, RESPONSE, self.pace(), lane.number, len(head)) + head + body,
                 )
             except OSError as error:
                 raise FrontGone(*error.args) from error
@@ -155,12 +162,12 @@ class Answer:
             raise ClientGone("the client is gone")
         link = self.connect()
         if len(body) <= WHOLE_LIMIT:
-            link.send_body(self.request, RESPONSE, head, body)
+            link.send_body(self.request, RESPONSE, head, body, self.pace())
         else:
             link.send(self.request, HEAD, head)
             self.head_sent = True
             self.send_data(body)
-            link.send(self.request, END)
+            link.send(self.request, END, flags=self.pace())
         self.done = True
 
     def send_stream(self, chunks) -> None:
@@ -240,7 +247,7 @@ class Answer:
             return
         if self.left and not self.bodiless:
             raise BrokenAnswer(f"app gave {self.length - self.left} of the {self.length} bytes of its Content-Length")
-        self.connect().send(self.request, END)
+        self.connect().send(self.request, END, flags=self.pace())
         self.done = True
 
     def send_file(self, wrapper: FileWrapper) -> bool:

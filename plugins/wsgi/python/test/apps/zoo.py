@@ -372,6 +372,13 @@ def do_sleep(environ, start_response):
     return [b"slept"]
 
 
+def do_sleep_stream(environ, start_response):
+    start_response("200 OK", [PLAIN])
+    yield b"asleep"
+    time.sleep(float(environ["QUERY_STRING"]))
+    yield b"awake"
+
+
 def do_wait_input(environ, start_response):
     """Holds its thread until the front answers the PULL."""
     data = environ["wsgi.input"].read(1)
