@@ -102,7 +102,7 @@ export class Server {
   async check(): Promise<void> {
     this.#enter('new', 'starting', 'check')
     try {
-      const configuration = await this.#configure()
+      const configuration = await this.#configure(quietly)
       if (wantsOtherUser(configuration)) changeUser(configuration)
       const generation = await this.#build(configuration)
       const [error] = await generation.retire(Promise.resolve())
@@ -141,8 +141,8 @@ export class Server {
     this.#logs?.flushSync()
   }
 
-  async #configure(): Promise<Configuration> {
-    const configuration = await loadConfiguration({ ...this.#sources, uses: this.#uses })
+  async #configure(adjust = (loaded: Configuration) => loaded): Promise<Configuration> {
+    const configuration = adjust(await loadConfiguration({ ...this.#sources, uses: this.#uses }))
     if (!this.#logs) {
       this.#sources.configured?.(configuration)
       this.#logs = new Logs(configuration)
@@ -343,4 +343,11 @@ export class Server {
       },
     }
   }
+}
+
+/** A check is no life: warnings are all that it may have to say. */
+function quietly(configuration: Configuration): Configuration {
+  const { core } = configuration
+  const isTalkative = core.logLevel === 'info' || core.logLevel === 'debug'
+  return isTalkative ? { ...configuration, core: { ...core, logLevel: 'warning' } } : configuration
 }

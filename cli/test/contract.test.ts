@@ -183,6 +183,11 @@ settings('limit requests', async (context) => {
   assert.is(await status('GET / HTTP/1.1', 'Host: a', `X: ${'a'.repeat(20)}`), '431')
 })
 
+settings('that are checked are not talked about', async ({ folder }) => {
+  const { code, output } = await runCommand(['--check-config', 'hello:app'], { cwd: folder })
+  assert.equal([code, output], [0, ''])
+})
+
 settings('name the log file and the least level in it', async ({ folder }) => {
   const options = ['--check-config', '--http-parser', 'fast', '--log-file', 'server.log']
   const { code, output } = await runCommand([...options, '--log-level', 'WARNING', 'hello:app'], {

@@ -66,7 +66,10 @@ export const GUNICORN: readonly GunicornGroup[] = [
       }),
       set('wsgi_app', '', { key: 'wsgi.app' }),
       set('check_config', '--check-config', { bare: true }),
-      set('print_config', '--print-config', { bare: true, note: 'Prints JSON.' }),
+      set('print_config', '--print-config', {
+        bare: true,
+        note: 'Prints JSON, and loads no application.',
+      }),
     ],
   },
   {
@@ -205,7 +208,7 @@ export const GUNICORN: readonly GunicornGroup[] = [
       set('worker_tmp_dir', '--worker-tmp-dir', {
         unneeded: 'workers send no heartbeat by a file',
       }),
-      set('tmp_upload_dir', '', {}),
+      set('tmp_upload_dir', ''),
       set('sendfile', '--no-sendfile', { bare: true }),
       set('proc_name', '-n --name'),
       set('default_proc_name', '', { unneeded: 'the name comes from the application' }),
