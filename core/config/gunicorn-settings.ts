@@ -199,12 +199,18 @@ export const GUNICORN: readonly GunicornGroup[] = [
         bare: true,
         note: 'HUP loads the code anew all the same.',
       }),
-      set('daemon', '-D --daemon', { bare: true }),
+      set('daemon', '-D --daemon', {
+        bare: true,
+        note: 'The command ends when the server listens, or with its error.',
+      }),
       set('pidfile', '-p --pid'),
-      set('user', '-u --user'),
+      set('user', '-u --user', { note: 'All of the server becomes that user, not workers alone.' }),
       set('group', '-g --group'),
-      set('initgroups', '--initgroups', { bare: true }),
-      set('umask', '-m --umask'),
+      set('initgroups', '--initgroups', {
+        bare: true,
+        note: 'Without it there are no further groups, also not those of root.',
+      }),
+      set('umask', '-m --umask', { note: 'For Unix sockets.' }),
       set('worker_tmp_dir', '--worker-tmp-dir', {
         unneeded: 'workers send no heartbeat by a file',
       }),
