@@ -32,8 +32,8 @@ export class Core {
   readonly generation: number
   /** Aborted where the server is told to stop while this generation starts: give up waiting. */
   readonly signal: AbortSignal
-  /** The config file that was read, or null. */
-  readonly configFile: string | null
+  /** What the configuration was read from: the config file, and plugins that are named by a path. */
+  readonly files: readonly string[]
   /** Has the server reload, after those reloads that are under way; rejects where the new generation cannot serve. */
   readonly reload: () => Promise<void>
   /** Outlives generations: what a plugin hands on to its successor, under its name. */
@@ -43,12 +43,12 @@ export class Core {
   readonly #undos: { name: string; undo: () => unknown }[] = []
 
   constructor(
-    configuration: Pick<Configuration, 'core' | 'cwd' | 'file'>,
+    configuration: Pick<Configuration, 'core' | 'cwd' | 'files'>,
     { generation, log, signal, reload, kept }: Life,
   ) {
     this.options = configuration.core
     this.cwd = configuration.cwd
-    this.configFile = configuration.file
+    this.files = configuration.files
     this.generation = generation
     this.#log = log
     this.signal = signal

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { extname, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -20,12 +20,19 @@ export function builtInPlugins(): string[] {
  * @throws WSGI_CORE_UNKNOWN_PLUGIN, WSGI_CORE_PLUGIN_LOAD, WSGI_CORE_BAD_PLUGIN
  */
 export async function resolvePlugin(name: string, cwd: string): Promise<Plugin> {
-  const url = builtInUrl(name) ?? (isPath(name) ? pathUrl(name, cwd) : packageUrl(name, cwd))
+  const file = isPath(name) ? findPath(name, cwd) : undefined
+  const url = file ? freshUrl(file) : (builtInUrl(name) ?? packageUrl(name, cwd))
   const module = await importPlugin(name, url)
   const plugin = unwrapDefault(module)
   if (!isPlugin(plugin)) throw new BadPlugin(name, 'its default export has no name and apply()')
+  if (file) files.set(plugin, file)
   return plugin
 }
+
+/** The file of a plugin that was named by its path. */
+export const pluginFile = (plugin: Plugin): string | undefined => files.get(plugin)
+
+const files = new WeakMap<Plugin, string>()
 
 /** Adds built-in plugins that others depend on. A missing third-party plugin is an error that says what to do. */
 export async function addDependencies(
@@ -54,13 +61,27 @@ function builtInUrl(name: string): URL | undefined {
 
 const isPath = (name: string) => name.startsWith('.') || isAbsolute(name)
 
-function pathUrl(name: string, cwd: string): URL {
+function findPath(name: string, cwd: string): string {
   const path = resolve(cwd, name)
   const found = [path, join(path, 'index.js'), join(path, 'index.ts')].find(
     (file) => extname(file) && existsSync(file),
   )
   if (!found) throw new UnknownPlugin(name, `there is no such file: '${path}'`)
-  return pathToFileURL(found)
+  return found
+}
+
+/** When each was changed last before it was imported first. */
+const imported = new Map<string, number>()
+
+/** Node imports a module once; one that has changed since is another module to it, so that a reload sees the change. */
+function freshUrl(file: string): URL {
+  const url = pathToFileURL(file)
+  const { mtimeMs } = statSync(file)
+  if (!imported.has(file)) imported.set(file, mtimeMs)
+  if (imported.get(file) === mtimeMs) return url
+  delete createRequire(file).cache[file] // a CommonJS module is kept there whatever its query
+  url.search = `changed=${mtimeMs}`
+  return url
 }
 
 function packageUrl(name: string, cwd: string): URL {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { type Address, parseBind } from '../address.ts'
 import { BadConfig, NothingToServe } from '../errors.ts'
 import { type Plugin, type PluginUse, sortPlugins } from '../plugins.ts'
-import { addDependencies, resolvePlugin } from '../resolve.ts'
+import { addDependencies, pluginFile, resolvePlugin } from '../resolve.ts'
 import { type Decoded, decode } from './decode.ts'
 import { findConfigFile, loadConfigFile, unreadConfigFile } from './file.ts'
 import { judgeKeys, placeGunicornKeys } from './gunicorn.ts'
@@ -52,8 +52,8 @@ export interface Configuration {
   readonly core: CoreOptions
   readonly binds: readonly Address[]
   readonly cwd: string
-  /** The config file that was read, or null. */
-  readonly file: string | null
+  /** What it was read from: the config file, and plugins that are named by a path. */
+  readonly files: readonly string[]
   /** In the order in which they are applied. */
   readonly plugins: readonly { readonly plugin: Plugin; readonly options: unknown }[]
   readonly table: readonly OptionSpec[]
@@ -102,8 +102,11 @@ export async function loadConfiguration(sources: Sources): Promise<Configuration
   if (sources.target?.required && uses.length === 0) throw new NothingToServe()
   const ignored = judged.verdicts.flatMap(({ warning = [] }) => warning)
   const warnings = [...read.warnings, ...(args.warnings ?? []), ...ignored]
-  return { ...finish(decoded, uses, table, sources.cwd), file: read.path, warnings }
+  return { ...finish(decoded, uses, table, sources.cwd), files: filesOf(read.path, uses), warnings }
 }
+
+const filesOf = (configFile: string | null, uses: readonly PluginUse[]) =>
+  [configFile, ...uses.map(({ plugin }) => pluginFile(plugin))].filter((file) => file != null)
 
 async function readFile(
   { file, cwd }: Sources,
@@ -176,7 +179,7 @@ function finish(
   uses: readonly PluginUse[],
   table: readonly OptionSpec[],
   cwd: string,
-): Omit<Configuration, 'file' | 'warnings'> {
+): Omit<Configuration, 'files' | 'warnings'> {
   const core = values as unknown as CoreOptions
   return {
     core,

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -274,6 +274,26 @@ resolving('finds files and folders by path', async ({ folder }) => {
   assert.is((await resolvePlugin(join(folder, 'three.mts'), '/')).name, 'three')
   assert.is((await resolvePlugin('../one.mjs', join(folder, 'two'))).name, 'one')
 })
+
+for (const [file, code] of [
+  ['shop.mjs', ESM],
+  ['shop.cjs', CJS],
+  ['shop.mts', ESM],
+] as const) {
+  resolving(`takes a file that has changed anew: ${file}`, async ({ folder }) => {
+    write(folder, { [file]: code('one') })
+    const before = await resolvePlugin(`./${file}`, folder)
+    assert.is(await resolvePlugin(`./${file}`, folder), before)
+    write(folder, { [file]: 'throw new Error("not yet")' })
+    utimesSync(join(folder, file), 1, 1)
+    await rejects(resolvePlugin(`./${file}`, folder), 'WSGI_CORE_PLUGIN_LOAD', 'not yet')
+    write(folder, { [file]: code('two') })
+    utimesSync(join(folder, file), 2, 2)
+    const after = await resolvePlugin(`./${file}`, folder)
+    assert.is(after.name, 'two')
+    assert.is(await resolvePlugin(`./${file}`, folder), after)
+  })
+}
 
 resolving('says what to install', async ({ folder }) => {
   const text = "plugin 'shop' cannot be found; install it with 'npm install wsgi-core-plugin-shop'"

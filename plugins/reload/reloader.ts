@@ -64,11 +64,11 @@ export class Reloader {
   }
 
   #watchSettings(extraFiles: readonly string[]): void {
-    const { configFile, cwd, generation } = this.#core
+    const { files, cwd, generation } = this.#core
     if (generation === 1) {
       this.#log.warn('watching files, and showing tracebacks to every client: for development only')
     }
-    if (configFile !== null) this.#watcher.addFile(configFile)
+    this.watch(files)
     for (const text of extraFiles) {
       const count = this.#watcher.addPattern(parseGlob(text, cwd))
       if (count === 0) this.#log.warn(`--reload-extra-file '${text}' names no file yet`)

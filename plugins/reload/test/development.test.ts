@@ -115,6 +115,19 @@ for (const args of [[], ['--preload']]) {
   })
 }
 
+test('a plugin that is named by its path is taken anew', async ({ site }) => {
+  const plugin = (text: string) => `export default { name: 'door', config: {}, dependencies: [],
+  apply(core) { core.hooks.server.tap('door', (fastify) => fastify.get('/door', async () => '${text}')) } }`
+  site.write('door.mjs', plugin('one'))
+  const server = await site.start(['--reload', '--plugins', './door.mjs'])
+  await answers(server, 'one', '/door')
+  site.write('door.mjs', plugin('two'))
+  await answers(server, 'two', '/door')
+  site.write('door.mjs', 'export default {')
+  await server.line(/the reload failed; the server goes on as it was/)
+  assert.is((await server.request('/door')).body, 'two')
+})
+
 test('a change of the config file is taken over; a broken one changes nothing', async ({
   site,
 }) => {
