@@ -79,9 +79,10 @@ export async function loadConfiguration(sources: Sources): Promise<Configuration
   const code = placeGunicornKeys(normalizeKeys(sources.values ?? {}), applicationTable)
   let values = mergeValues(file.values, code.values)
   const uses = await loadPlugins(sources, values, probe.values)
-  const table = optionTable(uses.map((use) => use.plugin))
-  const args = parseArguments(uses.length > 0 ? table : applicationTable)
-  const sections = uses.map((use) => use.plugin.name)
+  // without anything to serve, an application's options are what the sources are about
+  const table = uses.length > 0 ? optionTable(uses.map((use) => use.plugin)) : applicationTable
+  const args = parseArguments(table)
+  const sections = [...uses.map((use) => use.plugin.name), ...sectionsOf(table)]
   const placed = placeGunicornKeys(values, table)
   const judged = judgeKeys(placed.values, table)
   values = judged.values
@@ -151,7 +152,7 @@ async function hasTarget(
 ): Promise<boolean> {
   const { env, target, parseArguments = NO_ARGUMENTS } = sources
   const inFile = target && (values[target.plugin] as Values | undefined)?.[target.option]
-  if (inFile !== undefined || env.WSGI_CORE_APP !== undefined) return true
+  if ((inFile ?? env.WSGI_CORE_APP) !== undefined) return true
   return parseArguments(optionTable(await targetPlugins(sources, uses))).values.has('app')
 }
 
@@ -190,6 +191,9 @@ function finish(
     print,
   }
 }
+
+const sectionsOf = (table: readonly OptionSpec[]) =>
+  table.filter(({ path }) => path.includes('.')).map(({ section }) => section)
 
 const isEmpty = (values: object) => Object.keys(values).length === 0
 

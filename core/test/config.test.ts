@@ -194,6 +194,21 @@ reading('demands something to serve where that is required', async ({ load }) =>
   await load({ ...sources, uses: [use(bare)] })
 })
 
+reading(
+  'misses the application, not its plugins, where options of one are given',
+  async (context) => {
+    const target = { plugin: 'wsgi', option: 'app', required: true }
+    for (const json of [{ workers: 4 }, { wsgi: { app: null }, workers: { count: 2 } }]) {
+      const error = await context
+        .load({ uses: [], argv: '-w 3', json, target })
+        .catch((fault) => fault)
+      assert.is(error.code, 'WSGI_CORE_NOTHING_TO_SERVE', String(error))
+    }
+    const wrong = { uses: [], argv: '', json: { workers: 'many' }, target }
+    assert.match((await context.faults(wrong))[0] ?? '', /^setting 'workers.count': must be/)
+  },
+)
+
 reading('reads keys in snake case and kebab case, not what lies in values', async ({ load }) => {
   const json = { keep_alive: 2, 'graceful-timeout': 3, shop: { open_at: 'night' } }
   const loaded = await load({ json })
