@@ -42,8 +42,8 @@ export async function detach(
   { sockets, notifySocket }: Systemd,
 ): Promise<number> {
   if (notifySocket || sockets.length > 0) throw new CannotDetach()
-  const { errorLogfile: log } = core
-  if (log === '-') warn('the error log goes nowhere; name a file by --error-logfile')
+  const { errorLogfile: log, logSyslog } = core
+  if (log === '-' && !logSyslog) warn('the error log goes nowhere; name a file by --error-logfile')
   if (core.accessLogfile === '-') warn('the access log goes nowhere; name a file for it')
   const errors = log === '-' ? openSync('/dev/null', 'w') : openSync(resolve(cwd, log), 'a', 0o640)
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1] as string, ...argv], {

@@ -1,4 +1,4 @@
-// Keeps .venv-test: the Python packages that our tests serve (Flask, Django), pinned.
+// Keeps .venv-test: the Python packages that our tests serve (Flask, Django) and tools that they use, pinned.
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,6 +6,7 @@ import { capture, root } from './project.mjs'
 
 const FOLDER = join(root, '.venv-test')
 const REQUIREMENTS = join(root, 'test', 'python-requirements.txt')
+const TOOLS = join(root, 'test', 'python-tools.txt')
 const STAMP = join(FOLDER, 'stamp')
 
 /** Makes the environment, or makes it anew when the requirements or the Python changed. */
@@ -13,14 +14,18 @@ export function prepareVirtualenv(pythonVersion) {
   const stamp = createHash('sha256')
     .update(pythonVersion)
     .update(readFileSync(REQUIREMENTS))
+    .update(readFileSync(TOOLS))
     .digest('hex')
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === stamp) return
   console.log('making the Python environment .venv-test')
   rmSync(FOLDER, { recursive: true, force: true })
   const pip = makeFolder()
   if (!pip) return
-  const { ok, output } = capture(pip[0], [...pip.slice(1), '--quiet', '-r', REQUIREMENTS])
+  const install = (file) => capture(pip[0], [...pip.slice(1), '--quiet', '-r', file])
+  const { ok, output } = install(REQUIREMENTS)
   if (!ok) throw new Error(`pip could not install test/python-requirements.txt:\n${output}`)
+  const tools = install(TOOLS)
+  if (!tools.ok) console.error(`pip could not install test/python-tools.txt:\n${tools.output}`)
   writeFileSync(STAMP, stamp)
 }
 
