@@ -32,13 +32,14 @@ result.
 The config file is \`wsgi-core.config.*\` in the current folder, or the one that \`--config\` names; its ending says how
 it is read: \`.json\`, \`.yaml\`, \`.yml\`, \`.toml\`, \`.js\`, \`.mjs\`, \`.cjs\`, \`.ts\` or \`.mts\`. A script exports the settings, or
 a function that returns them; on Node 20, TypeScript needs the package \`tsx\`. Keys may be written \`keepAlive\`,
-\`keep_alive\` or \`keep-alive\`. Unknown keys are errors. The same settings in three forms:
+\`keep_alive\` or \`keep-alive\`, and gunicorn's own names work too (\`max_requests\`; [all of them](from-gunicorn.md)). Unknown
+keys are errors. The same settings in three forms:
 
 ${examples()}
 
 A dot in a key below is a section in the file. An option without a value has an opposite: \`--preload\`, \`--no-preload\`.
-A server made by
-\`createServer\` reads neither variables nor arguments, and a config file only where its option \`config\` names one.`
+A server made by \`createServer\` reads neither variables nor arguments, and a config file only where its option \`config\`
+names one.`
 
 const COMMAND = `## The command itself
 
