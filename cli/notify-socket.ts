@@ -5,10 +5,11 @@ import { fstatSync, readdirSync, writeSync } from 'node:fs'
 /**
  * systemd listens at a datagram socket, which Node cannot open, and by default believes the service's main process
  * alone. So a small Python process opens it and passes the descriptor to this one, through a channel that Node reads.
- * It stays for as long as the channel does, which holds the descriptor.
+ * It stays for as long as the channel does, which holds the descriptor, also where systemd sends its signal to all.
  */
 const OPEN = `
-import array, os, socket, sys
+import array, os, signal, socket, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 address = sys.argv[1]
 notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 notify.connect("\\0" + address[1:] if address[0] == "@" else address)
