@@ -3,6 +3,7 @@ import {
   type Configuration,
   errors,
   loadConfiguration,
+  loadFronts,
   optionTable,
   resolvePlugin,
   Server,
@@ -13,6 +14,7 @@ import { commandLine } from './command-line.ts'
 import { withControl } from './control.ts'
 import { DetachWanted, detach, onStarterGone, takeDetached, tellStarter } from './daemon.ts'
 import { causes, EXIT, exitCodeOf, tracebackOf } from './exit-codes.ts'
+import { isFront, serveAsFront } from './front.ts'
 import { help } from './help.ts'
 import { NotifyingServer } from './notifying-server.ts'
 import { createPidfile, type Pidfile } from './pidfile.ts'
@@ -33,6 +35,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 }
 
 async function run(argv: readonly string[]): Promise<number> {
+  if (isFront()) return serveAsFront()
   if (isReloadCommand(argv)) return print(await reloadCommand(argv.slice(1)))
   const { values } = commandLine(argv, process.env)(optionTable(await loadPlugins(APPLICATION)))
   if (values.get('version')) return print(`wsgi-core ${version}`)
@@ -52,6 +55,7 @@ function commandSources(
   return {
     cwd: process.cwd(),
     env: process.env,
+    role: findRole,
     target: { plugin: 'wsgi', option: 'app', required },
     parseArguments(table) {
       const { values, warnings = [], ...rest } = parse(table)
@@ -66,6 +70,13 @@ function commandSources(
       return { values: given, warnings: [...warnings, ...unused], ...rest }
     },
   }
+}
+
+/** With several fronts this process is the one over them. */
+async function findRole(configuration: Configuration) {
+  if (configuration.core.fronts === 1) return undefined
+  const { supervise } = await loadFronts()
+  return supervise(process.cwd(), configuration)
 }
 
 const BIND_UNUSED = 'argument --bind: not used, the sockets are those that systemd has opened'

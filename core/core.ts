@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Configuration } from './config/load.ts'
 import type { CoreOptions } from './config/schema.ts'
 import { UnknownService } from './errors.ts'
+import type { FrontLinks, SupervisorLink } from './fronts/links.ts'
 import { guardHooks } from './guard.ts'
 import { createHooks, type Hooks } from './hooks.ts'
 
@@ -12,6 +13,14 @@ import { createHooks, type Hooks } from './hooks.ts'
 // biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging
 export interface Services {}
 
+/** The ways of plugins to themselves in other processes; none where there is one process. */
+export interface Links {
+  /** In the supervisor of several fronts. */
+  readonly fronts?: FrontLinks
+  /** In one of several fronts. */
+  readonly supervisor?: SupervisorLink
+}
+
 /** What a generation has from its server. */
 export interface Life {
   readonly generation: number
@@ -19,6 +28,7 @@ export interface Life {
   readonly signal: AbortSignal
   readonly reload: () => Promise<void>
   readonly kept: Map<string, unknown>
+  readonly links?: Links
 }
 
 /** What one generation gives to its plugins. */
@@ -38,13 +48,14 @@ export class Core {
   readonly reload: () => Promise<void>
   /** Outlives generations: what a plugin hands on to its successor, under its name. */
   readonly kept: Map<string, unknown>
+  readonly links: Links
   readonly #log: Logger
   readonly #services = new Map<string, unknown>()
   readonly #undos: { name: string; undo: () => unknown }[] = []
 
   constructor(
     configuration: Pick<Configuration, 'core' | 'cwd' | 'files'>,
-    { generation, log, signal, reload, kept }: Life,
+    { generation, log, signal, reload, kept, links = {} }: Life,
   ) {
     this.options = configuration.core
     this.cwd = configuration.cwd
@@ -54,6 +65,7 @@ export class Core {
     this.signal = signal
     this.reload = reload
     this.kept = kept
+    this.links = links
     guardHooks(this.hooks)
   }
 

@@ -62,6 +62,11 @@ export const CannotListen = createError<[string, string]>(
   'WSGI_CORE_CANNOT_LISTEN',
   "cannot listen at '%s': %s",
 )
+export const FrontsNotHere = createError<[]>(
+  'WSGI_CORE_FRONTS_NOT_HERE',
+  "several fronts need processes of their own, which a server made by createServer does not start; set 'fronts' to 1, or use the command wsgi-core",
+)
+export const FrontFailed = createError<[string]>('WSGI_CORE_FRONT_FAILED', 'a front %s')
 export const Stopped = createError<[]>(
   'WSGI_CORE_STOPPED',
   'the server was told to stop while it started',

@@ -94,6 +94,11 @@ export class Generation {
   /** Lets in the requests that had to wait. */
   admit: () => void = () => {}
 
+  /** It serves from now on. Where this throws, it does so no more. */
+  activate(listeners: { readonly addresses: readonly string[] }): Promise<unknown> {
+    return this.core.hooks.afterListen.promise(listeners.addresses)
+  }
+
   /** Makes `build` give up as soon as it can. */
   abort(): void {
     this.#aborter.abort(new Stopped())

@@ -11,8 +11,17 @@ export {
 } from './config/load.ts'
 export { type CoreOptions, type OptionSpec, optionTable, variableOf } from './config/schema.ts'
 export type { Core, Services } from './core.ts'
+/** What several processes that serve as one are made of; loaded only where there are several. */
+export const loadFronts = () => import('./fronts/index.ts')
 export { errorPage } from './error-page.ts'
 export * as errors from './errors.ts'
+export type { FrontLink, FrontLinks, SupervisorLink } from './fronts/links.ts'
+export {
+  fromPlain,
+  type Order as FrontOrder,
+  type PlainError,
+  toPlain,
+} from './fronts/messages.ts'
 export {
   createHooks,
   type Environ,

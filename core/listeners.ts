@@ -17,10 +17,22 @@ export interface ListenerSpec {
   createServer?: (door: Door, limits: EngineOptions) => NetServer
 }
 
+/** What listens at an address. */
+export interface Listening {
+  address(): AddressInfo | string | null
+  close(closed?: () => void): unknown
+  closeIdleConnections?(): void
+  closeAllConnections?(): void
+  setLimits?(options: EngineOptions): void
+}
+
+/** Opens a listener. @throws WSGI_CORE_ADDRESS_IN_USE, WSGI_CORE_CANNOT_LISTEN */
+export type Listen = (spec: ListenerSpec, door: Door, options: CoreOptions) => Promise<Listening>
+
 interface Listener {
   readonly key: string
   readonly spec: ListenerSpec
-  readonly server: NetServer
+  readonly server: Listening
 }
 
 /** Listeners to serve with, of which some are new and some of the current ones are no longer wanted. */
@@ -34,12 +46,19 @@ export interface ListenerChange {
 /** The open listeners. They outlive generations: a reload keeps each whose address is still wanted. */
 export class Listeners {
   readonly #door: Door
+  readonly #listen: Listen
   #open: readonly Listener[] = []
   /** No longer wanted, but with connections that are still in use. */
-  readonly #dropped = new Set<NetServer>()
+  readonly #dropped = new Set<Listening>()
 
-  constructor(door: Door) {
+  constructor(door: Door, listen: Listen) {
     this.#door = door
+    this.#listen = listen
+  }
+
+  /** In the order of the specs they were opened for. */
+  get servers(): Listening[] {
+    return this.#open.map(({ server }) => server)
   }
 
   /** Where the server can be reached, with the true port where 0 was asked for. */
@@ -59,7 +78,11 @@ export class Listeners {
       for (const spec of specs) {
         const key = `${spec.scheme} ${addressKey(spec.address)}`
         const kept = this.#open.find((each) => each.key === key && !wanted.includes(each))
-        const listener = kept ?? { key, spec, server: await listen(spec, this.#door, options) }
+        const listener = kept ?? {
+          key,
+          spec,
+          server: await this.#listen(spec, this.#door, options),
+        }
         if (!kept) added.push(listener)
         wanted.push(listener)
       }
@@ -73,7 +96,7 @@ export class Listeners {
 
   /** The change is final: what is kept goes by the limits of these options, what is no longer wanted stops accepting. */
   commit({ wanted, before }: ListenerChange, options: CoreOptions): void {
-    for (const { server } of wanted) (server as EngineLike).setLimits?.(limitsOf(options))
+    for (const { server } of wanted) server.setLimits?.(limitsOf(options))
     for (const { server } of before.filter((listener) => !wanted.includes(listener))) {
       this.#dropped.add(server)
       server.close(() => this.#dropped.delete(server))
@@ -94,16 +117,13 @@ export class Listeners {
   }
 
   closeIdleConnections(): void {
-    for (const { server } of this.#open) (server as EngineLike).closeIdleConnections?.()
+    for (const { server } of this.#open) server.closeIdleConnections?.()
   }
 
   closeAllConnections(): void {
     closeConnections([...this.#open.map(({ server }) => server), ...this.#dropped])
   }
 }
-
-/** A plugin's server may be of another kind. */
-type EngineLike = NetServer & Partial<EngineServer>
 
 async function closeNow(listeners: readonly Listener[]): Promise<void> {
   const servers = listeners.map(({ server }) => server)
@@ -112,14 +132,18 @@ async function closeNow(listeners: readonly Listener[]): Promise<void> {
   await Promise.all(ends)
 }
 
-function closeConnections(servers: readonly NetServer[]): void {
-  for (const server of servers) (server as EngineLike).closeAllConnections?.()
+function closeConnections(servers: readonly Listening[]): void {
+  for (const server of servers) server.closeAllConnections?.()
 }
 
-const closed = (server: NetServer) => new Promise<void>((resolve) => server.close(() => resolve()))
+const closed = (server: Listening) => new Promise<void>((resolve) => server.close(() => resolve()))
 
-async function listen(spec: ListenerSpec, door: Door, options: CoreOptions): Promise<NetServer> {
-  const server = (spec.createServer ?? createEngineServer)(door, limitsOf(options))
+/** The server for a listener, which does not listen yet. */
+export const createListener = (spec: ListenerSpec, door: Door, options: CoreOptions): NetServer =>
+  (spec.createServer ?? createEngineServer)(door, limitsOf(options))
+
+export const listen: Listen = async (spec, door, options) => {
+  const server = createListener(spec, door, options)
   if (spec.address.kind === 'unix') await removeStaleSocket(spec.address.path)
   try {
     bind(server, spec.address, options)
@@ -162,7 +186,7 @@ function listenOptions(address: Address): ListenOptions {
   return { host: address.host, port: address.port }
 }
 
-function listenError(error: NodeJS.ErrnoException, address: string): Error {
+export function listenError(error: NodeJS.ErrnoException, address: string): Error {
   const coded =
     error.code === 'EADDRINUSE'
       ? new AddressInUse(address)
@@ -171,7 +195,7 @@ function listenError(error: NodeJS.ErrnoException, address: string): Error {
 }
 
 /** A socket file that nobody answers at is what a crashed server left: gunicorn removes it too. */
-async function removeStaleSocket(path: string): Promise<void> {
+export async function removeStaleSocket(path: string): Promise<void> {
   const stat = lstatSync(path, { throwIfNoEntry: false })
   if (!stat) return
   if (!stat.isSocket()) throw new CannotListen(`unix:${path}`, 'the file exists and is no socket')
@@ -191,8 +215,8 @@ async function answers(path: string): Promise<boolean> {
   }
 }
 
-function actual(spec: ListenerSpec, server: NetServer): Address {
-  const bound = server.address() as AddressInfo | string | null
+function actual(spec: ListenerSpec, server: Listening): Address {
+  const bound = server.address()
   if (spec.address.kind === 'unix' || bound === null) return spec.address
   if (typeof bound === 'string') return { kind: 'unix', path: bound }
   const host = spec.address.kind === 'tcp' ? spec.address.host : bound.address

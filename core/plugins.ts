@@ -61,6 +61,11 @@ export interface Plugin<S extends Schema = Schema> {
   readonly dependencies: readonly string[]
   /** Taps hooks and nothing else: a plugin that was only applied leaves nothing to clean up. */
   apply(core: Core, options: Options<S>): void
+  /**
+   * With several fronts: the plugin's part in the process over them, where nothing is served. Called instead of
+   * `apply`, with the same rules; `core.links.fronts` leads to the fronts.
+   */
+  supervise?(core: Core, options: Options<S>): void
 }
 
 /** A plugin with options given in code; they are stronger than the config file, weaker than the command line. */
@@ -79,6 +84,7 @@ interface Definition<S extends Schema> {
   readonly config?: S
   readonly dependencies?: readonly string[]
   apply(core: Core, options: Options<S>): void
+  supervise?(core: Core, options: Options<S>): void
 }
 
 /**
@@ -89,7 +95,7 @@ interface Definition<S extends Schema> {
 export function definePlugin<const S extends Schema = Record<never, never>>(
   definition: Definition<S>,
 ): PluginFactory<S> {
-  const { name, config = {} as S, dependencies = [], apply } = definition
+  const { name, config = {} as S, dependencies = [], apply, supervise } = definition
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name)) {
     throw new BadPlugin(String(name), 'its name must be kebab-case')
   }
@@ -99,6 +105,7 @@ export function definePlugin<const S extends Schema = Record<never, never>>(
     config: { value: config },
     dependencies: { value: dependencies },
     apply: { value: apply },
+    supervise: { value: supervise },
   }) as unknown as PluginFactory<S>
   return plugin
 }

@@ -1,14 +1,15 @@
 import type { Logger } from 'pino'
 import { type Configuration, loadConfiguration, type Sources } from './config/load.ts'
 import type { CoreOptions } from './config/schema.ts'
-import { BadState, CannotChangeUser, Sealed, Stopped } from './errors.ts'
+import { BadState, CannotChangeUser, FrontsNotHere, Sealed, Stopped } from './errors.ts'
 import { Generation } from './generation.ts'
 import type { Door } from './http/door.ts'
-import { type ListenerSpec, Listeners } from './listeners.ts'
+import { type ListenerSpec, Listeners, listen } from './listeners.ts'
 import { hasAccessLog, Logs } from './logging/logs.ts'
 import type { Plugin, PluginUse } from './plugins.ts'
 import { changeUser, wantsOtherUser } from './privileges.ts'
 import { Refusals } from './refusals.ts'
+import type { AnyGeneration, Role } from './role.ts'
 import { version } from './version.ts'
 
 /** A reload waits where as many generations before it still drain: each has workers of its own. */
@@ -39,8 +40,9 @@ export class Server {
   readonly #refusals = new Refusals()
   readonly #warned = new Set<string>()
   #state: State = 'new'
-  #current: Generation | undefined
-  #building: Generation | undefined
+  #role: Role | undefined
+  #current: AnyGeneration | undefined
+  #building: AnyGeneration | undefined
   #generations = 0
   readonly #kept = new Map<string, unknown>()
   #logs: Logs | undefined
@@ -58,7 +60,9 @@ export class Server {
   constructor(sources: Sources) {
     this.#sources = sources
     this.#uses = [...(sources.uses ?? [])]
-    this.#listeners = new Listeners(this.#door())
+    this.#listeners = new Listeners(this.#door(), (...all) =>
+      (this.#role?.listen ?? listen)(...all),
+    )
   }
 
   /** Adds a plugin, before `listen`. Order does not matter; dependencies do. */
@@ -102,7 +106,7 @@ export class Server {
   async check(): Promise<void> {
     this.#enter('new', 'starting', 'check')
     try {
-      const configuration = await this.#configure(quietly)
+      const configuration = await this.#configure(quietly, true)
       if (wantsOtherUser(configuration)) changeUser(configuration)
       const generation = await this.#build(configuration)
       const [error] = await generation.retire(Promise.resolve())
@@ -134,6 +138,7 @@ export class Server {
   /** Opens the log files anew, after a rotation. A file that cannot be opened is logged: the old one goes on. */
   reopenLogs(): void {
     this.#logs?.reopen()
+    this.#role?.reopenLogs()
   }
 
   /** Writes what the logs still hold, for an exit that cannot wait. */
@@ -141,15 +146,30 @@ export class Server {
     this.#logs?.flushSync()
   }
 
-  async #configure(adjust = (loaded: Configuration) => loaded): Promise<Configuration> {
+  async #configure(
+    adjust = (loaded: Configuration) => loaded,
+    alone = false,
+  ): Promise<Configuration> {
     const configuration = adjust(await loadConfiguration({ ...this.#sources, uses: this.#uses }))
     if (!this.#logs) {
       this.#sources.configured?.(configuration)
+      if (!alone) this.#role = await this.#findRole(configuration)
       this.#logs = new Logs(configuration)
-      this.#logs.logger.info(`Starting wsgi-core ${version}`)
+      this.#say(`Starting wsgi-core ${version}`)
     }
     this.#warn(configuration)
     return configuration
+  }
+
+  async #findRole(configuration: Configuration): Promise<Role | undefined> {
+    const { role } = this.#sources
+    if (!role && configuration.core.fronts !== 1) throw new FrontsNotHere()
+    return role?.(configuration)
+  }
+
+  /** What concerns the server as a whole. */
+  #say(text: string): void {
+    if (this.#role?.speaks ?? true) this.log?.info(text)
   }
 
   /** What has no effect is said once, not at each reload. */
@@ -176,7 +196,7 @@ export class Server {
         this.#swap(built)
         if (old === built) this.#announce()
         built.admit()
-        await built.core.hooks.afterListen.promise(this.addresses)
+        await built.activate(this.#listeners)
       } catch (error) {
         await this.#listeners.rollback(change)
         this.#swap(old)
@@ -186,31 +206,26 @@ export class Server {
     })
   }
 
-  #swap(generation: Generation): void {
+  #swap(generation: AnyGeneration): void {
     this.#current = generation
   }
 
   /** The lines that people grep, as gunicorn writes them. */
   #announce(): void {
     for (const address of this.addresses) {
-      this.log?.info(`Listening at: ${address} (${process.pid})`)
+      this.#say(`Listening at: ${address} (${process.pid})`)
     }
   }
 
   async #build(
     configuration: Configuration,
-    ready?: (built: Generation, specs: ListenerSpec[]) => Promise<void>,
-  ): Promise<Generation> {
+    ready?: (built: AnyGeneration, specs: ListenerSpec[]) => Promise<void>,
+  ): Promise<AnyGeneration> {
     if (this.#state === 'stopping') throw new Stopped()
     const logs = this.#logs as Logs
     const isFirst = this.#current === undefined
     const change = logs.prepare(configuration)
-    const generation = new Generation(configuration, {
-      generation: ++this.#generations,
-      log: logs.logger,
-      reload: () => this.reload(),
-      kept: this.#kept,
-    })
+    const generation = this.#createGeneration(configuration, logs.logger)
     this.#building = generation
     if (hasAccessLog(configuration.core)) generation.writeAccessLog(logs)
     try {
@@ -232,7 +247,7 @@ export class Server {
   }
 
   /** Where the server is to become another user: it binds as root, and all that follows is that user's. */
-  #bindFirst(generation: Generation): ((specs: ListenerSpec[]) => Promise<void>) | undefined {
+  #bindFirst(generation: AnyGeneration): ((specs: ListenerSpec[]) => Promise<void>) | undefined {
     const { configuration } = generation
     if (!wantsOtherUser(configuration)) return undefined
     if (this.#current) throw new CannotChangeUser('another user', 'start the server anew for that')
@@ -244,9 +259,19 @@ export class Server {
     }
   }
 
+  #createGeneration(configuration: Configuration, log: Logger): AnyGeneration {
+    const life = {
+      generation: ++this.#generations,
+      log,
+      reload: () => this.reload(),
+      kept: this.#kept,
+    }
+    return this.#role?.createGeneration(configuration, life) ?? new Generation(configuration, life)
+  }
+
   async #reload(): Promise<void> {
     if (this.#state !== 'serving') throw new BadState('reload', this.#state)
-    const old = this.#current as Generation
+    const old = this.#current as AnyGeneration
     while (this.#retiring.size >= MOST_RETIRING) await Promise.race(this.#retiring)
     try {
       await this.#start()
@@ -256,7 +281,7 @@ export class Server {
   }
 
   /** Nobody waits for it but `close`. */
-  #retire(generation: Generation): void {
+  #retire(generation: AnyGeneration): void {
     const grace = generation.configuration.core.gracefulTimeout
     const retired = generation.retire(this.#patience(grace)).then((errors) => {
       this.#retiring.delete(retired)
@@ -280,7 +305,7 @@ export class Server {
     this.#listeners.closeAllConnections()
     await closed
     await this.#hearLast()
-    this.log?.info('Shutting down: Master')
+    this.#say('Shutting down: Master')
     await this.#stopped()
   }
 
@@ -295,7 +320,7 @@ export class Server {
     }
     const { shutdownDelay } = current.configuration.core
     if (shutdownDelay === 0 || this.#quick) return
-    this.log?.info(`Accepting requests for ${shutdownDelay} more seconds`)
+    this.#say(`Accepting requests for ${shutdownDelay} more seconds`)
     await this.#patience(shutdownDelay)
   }
 
@@ -316,6 +341,7 @@ export class Server {
 
   async #stopped(): Promise<void> {
     this.#state = 'stopped'
+    await this.#role?.close()
     if (this.#quick) this.flushLogs()
     await this.#logs?.close()
   }
@@ -330,7 +356,7 @@ export class Server {
   }
 
   #door(): Door {
-    const current = () => this.#current as Generation
+    const current = () => this.#current as AnyGeneration
     return {
       serve: (request, response) => current().serve(request, response),
       takesUpgrades: () => this.#current?.takesUpgrades() ?? false,

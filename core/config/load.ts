@@ -4,6 +4,7 @@ import { type Address, parseBind } from '../address.ts'
 import { BadConfig, NothingToServe } from '../errors.ts'
 import { type Plugin, type PluginUse, sortPlugins } from '../plugins.ts'
 import { addDependencies, pluginFile, resolvePlugin } from '../resolve.ts'
+import type { Role } from '../role.ts'
 import { type Decoded, decode } from './decode.ts'
 import { findConfigFile, loadConfigFile, unreadConfigFile } from './file.ts'
 import { judgeKeys, placeGunicornKeys } from './gunicorn.ts'
@@ -38,6 +39,8 @@ export interface Sources {
   readonly configured?: (configuration: Configuration) => void
   /** Called once, before the server becomes another user (`--user`): what root alone may do. */
   readonly beforeUserChange?: (configuration: Configuration) => void
+  /** How the server is one of several processes, by its first configuration; undefined where it is alone. */
+  readonly role?: (configuration: Configuration) => Promise<Role | undefined>
   /** The plugin that a target (`hello:app`) brings along, and the option that holds the target. */
   readonly target?: {
     readonly plugin: string
@@ -57,6 +60,8 @@ export interface Configuration {
   /** In the order in which they are applied. */
   readonly plugins: readonly { readonly plugin: Plugin; readonly options: unknown }[]
   readonly table: readonly OptionSpec[]
+  /** All of it, shaped like the config file, with what is secret. */
+  readonly values: Readonly<Record<string, unknown>>
   /** What was given and has no effect, one sentence each. */
   readonly warnings: readonly string[]
   /** All of it as JSON, which is a config file too; secrets that are set are masked. */
@@ -188,6 +193,7 @@ function finish(
     cwd: resolve(cwd, core.chdir),
     plugins: uses.map(({ plugin }) => ({ plugin, options: values[plugin.name] ?? {} })),
     table,
+    values,
     print,
   }
 }

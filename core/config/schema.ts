@@ -90,6 +90,12 @@ export const coreSchema = {
     default: 10_000,
     arg: 'max-connections-per-address',
   },
+  fronts: {
+    doc: "Processes that accept connections and parse HTTP, all for the same workers; 'auto' for one for each 4 processor cores.",
+    format: 'count',
+    default: 1 as number | 'auto',
+    arg: 'fronts',
+  },
   gracefulTimeout: {
     doc: 'Seconds that running requests have to finish after a stop or a reload.',
     format: 'seconds',

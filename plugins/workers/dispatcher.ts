@@ -7,12 +7,11 @@ import type { Failure, Job } from './job.ts'
 import { WorkerLink } from './link.ts'
 import { Pace } from './pace.ts'
 import { MAX_DEPTH, Queue } from './queue.ts'
-import type { RuntimeDirectory } from './runtime-directory.ts'
+import type { Folder } from './runtime-directory.ts'
 import { type Executing, Scoreboard } from './scoreboard.ts'
 import { KIND } from './slot.ts'
 import { WaitingLine } from './waiting-line.ts'
 
-const FRONT = 0
 /** Slots beyond those that workers execute: one that waits for each reader, and what one write batches. */
 const BATCH = 16
 /** How long a slot may be taken and not yet on the scoreboard before it counts as lost, in milliseconds. */
@@ -36,6 +35,9 @@ export interface DispatcherOptions {
   readonly retrySafe: boolean
   /** Whether requests of slow kinds leave readers to others. */
   readonly quickLane: boolean
+  /** This front's number, and how many share the queue; default 0 and 1. */
+  readonly front?: number
+  readonly fronts?: number
   readonly log: Pick<Logger, 'warn'>
 }
 
@@ -44,7 +46,9 @@ export interface DispatcherOptions {
  * waits here, where it can be dropped when its client leaves, counted and refused.
  */
 export class Dispatcher implements Front {
-  readonly #directory: RuntimeDirectory
+  readonly #directory: Folder
+  readonly #front: number
+  readonly #fronts: number
   readonly #queue: Queue
   #answers: Answers | undefined
   readonly #scoreboard: Scoreboard
@@ -71,16 +75,19 @@ export class Dispatcher implements Front {
   #lastMark = 0
   #closed = false
 
-  constructor(directory: RuntimeDirectory, options: DispatcherOptions) {
-    const { limit, entries, retrySafe, quickLane, log } = options
+  constructor(directory: Folder, options: DispatcherOptions) {
+    const { entries, retrySafe, quickLane, log, front = 0, fronts = 1 } = options
+    const limit = Math.ceil(options.limit / fronts)
+    this.#front = front
+    this.#fronts = fronts
     this.#limit = limit
     this.#retrySafe = retrySafe
     this.#quickLane = quickLane
     this.#log = log
     this.#depth = Math.min(BATCH, limit)
     this.#directory = directory
-    this.#queue = new Queue(directory.path, FRONT)
-    this.#scoreboard = new Scoreboard(directory.file('scoreboard'), entries)
+    this.#queue = new Queue(directory.path, front)
+    this.#scoreboard = new Scoreboard(directory.file('scoreboard'), entries, front === 0)
     const jobs = {
       find: (id: number) => this.#queue.find(id),
       settle: (id: number, flags?: number) => this.#settle(id, flags),
@@ -90,14 +97,14 @@ export class Dispatcher implements Front {
     this.#server = createServer({ pauseOnConnect: true }, (socket) => {
       this.#links.add(new WorkerLink(socket, jobs, closed))
     })
-    this.#server.listen(directory.file(`front-${FRONT}.sock`))
+    this.#server.listen(directory.file(`front-${front}.sock`))
   }
 
   /** The spawner has made the FIFOs. Until then everything waits. */
   open(): void {
     if (this.#answers) return // a spawner that replaces another finds them open
     this.#queue.open()
-    this.#answers = new Answers(this.#directory.file(`answers-${FRONT}`), {
+    this.#answers = new Answers(this.#directory.file(`answers-${this.#front}`), {
       settle: (id, flags) => this.#settle(id, flags),
       marked: (id) => this.#marked(id),
     })
@@ -121,7 +128,9 @@ export class Dispatcher implements Front {
   /** How many worker threads read the pipe. */
   set readers(count: number) {
     this.#readers = count
-    this.#depth = Math.min(count * 2 + BATCH, count + this.#limit, MAX_DEPTH)
+    const ahead = Math.ceil((count + BATCH) / this.#fronts)
+    const share = Math.floor(MAX_DEPTH / this.#fronts)
+    this.#depth = Math.min(count + ahead, count + this.#limit, share)
     this.#slowLimit = count < 2 ? count : count - Math.max(1, Math.floor(count * QUICK_SHARE))
     this.#fill()
   }
@@ -219,7 +228,7 @@ export class Dispatcher implements Front {
 
   #executing(): Executing[] {
     const all = this.#scoreboard.executing(Number.MAX_SAFE_INTEGER)
-    return all.filter(({ front }) => front === FRONT)
+    return all.filter(({ front }) => front === this.#front)
   }
 
   /** With one reader there is nothing to choose. */

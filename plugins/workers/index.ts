@@ -1,11 +1,14 @@
 import { availableParallelism } from 'node:os'
-import { definePlugin } from '../../core/index.ts'
-import { type PoolOptions, WorkerPool } from './pool.ts'
+import { type Core, definePlugin } from '../../core/index.ts'
+import type { ToFront } from './front-messages.ts'
+import { FrontPool } from './front-pool.ts'
+import { type Pool, type PoolOptions, WorkerPool } from './pool.ts'
 import { RuntimeDirectory } from './runtime-directory.ts'
+import { SharedPools } from './shared-pools.ts'
 import type { Runtime } from './spawner.ts'
 
 export type { Body, Failure, HandedFile, Job, Source } from './job.ts'
-export type { WorkerPool } from './pool.ts'
+export type { Pool as WorkerPool } from './pool.ts'
 export type { Runtime } from './spawner.ts'
 
 const name = 'workers'
@@ -13,7 +16,7 @@ const name = 'workers'
 /** What the plugin offers to those that know a language. */
 export interface Workers {
   /** Makes a pool of workers for this runtime with the configured numbers; nothing runs before its `launch`. */
-  createPool(runtime: Runtime): WorkerPool
+  createPool(runtime: Runtime): Pool
   /** Makes a private folder in `parent`; who asks for it removes it. That of a server that was killed is removed here. */
   createFolder(parent: string): { readonly path: string; remove(): void }
   /** Whether a worker takes requests now; also where there is no pool, whose workers one could miss. */
@@ -103,34 +106,59 @@ export default definePlugin({
     },
   },
   apply(core, options) {
-    const count = options.count === 'auto' ? availableParallelism() : options.count
-    const { gracefulTimeout } = core.options
-    const settings: PoolOptions = {
-      ...options,
-      count,
-      gracefulTimeout,
-      generation: core.generation,
+    const log = core.logger(name)
+    const settings = settingsOf(core, options)
+    const { supervisor } = core.links
+    if (!supervisor) announce(core, options)
+    const pools: Pool[] = []
+    const kept = (pool: Pool) => {
+      pools.push(pool)
+      return pool
     }
-    const pools: WorkerPool[] = []
+    const frontPools: FrontPool[] = []
+    supervisor?.listen(name, (message) =>
+      frontPools[(message as ToFront).pool]?.receive(message as ToFront),
+    )
     core.provide(name, {
       createPool(runtime) {
-        const log = core.logger(name)
-        if (core.generation === 1) log.info(`Using worker: ${kindOf(options)}`)
-        const pool = new WorkerPool(settings, runtime, log)
-        pools.push(pool)
-        return pool
+        if (!supervisor) return kept(new WorkerPool(settings, runtime, log))
+        const pool = frontPools.length
+        const say = (message: object) => supervisor.send(name, { ...message, pool })
+        const made = new FrontPool(settings, runtime, log, supervisor, say)
+        frontPools.push(made)
+        return kept(made)
       },
       createFolder: (parent) => new RuntimeDirectory(parent),
       get areServing() {
-        return pools.every(isServing)
+        return pools.every(({ isServing }) => isServing)
       },
     })
   },
+  supervise(core, options) {
+    announce(core, options)
+    const { fronts } = core.links
+    if (!fronts) return
+    const pools = new SharedPools(name, fronts, settingsOf(core, options), core.logger(name))
+    core.defer(name, () => pools.stop(0))
+  },
 })
-
-const isServing = ({ status }: WorkerPool) =>
-  status.workers.some(({ state }) => state === 'serving' || state === 'leaving')
 
 /** As gunicorn says it: with several threads, sync means gthread. */
 const kindOf = (options: { workerClass: string; threads: number }) =>
   options.threads > 1 ? 'gthread' : options.workerClass
+
+type WorkerOptions = Omit<PoolOptions, 'count' | 'gracefulTimeout' | 'generation'> & {
+  readonly count: number | 'auto'
+  readonly workerClass: string
+}
+
+const settingsOf = ({ options, generation }: Core, settings: WorkerOptions): PoolOptions => ({
+  ...settings,
+  count: settings.count === 'auto' ? availableParallelism() : settings.count,
+  gracefulTimeout: options.gracefulTimeout,
+  generation,
+})
+
+function announce(core: Core, options: WorkerOptions): void {
+  if (core.generation === 1) core.logger(name).info(`Using worker: ${kindOf(options)}`)
+}

@@ -14,10 +14,26 @@ export interface PoolOptions extends SupervisorOptions {
   readonly retrySafe: boolean
 }
 
-const MAX_ENTRIES = 4096
+export const MAX_ENTRIES = 4096
 
 /** A set of workers on one queue, and the way of requests to them. Knows no language. */
-export class WorkerPool {
+export interface Pool {
+  /** The private folder; spooled bodies go there. */
+  readonly directory: string
+  /** Whether a worker takes requests now. */
+  readonly isServing: boolean
+  /** Starts the processes without waiting for them. */
+  launch(): void
+  /** Resolves when the first worker of a first start, all workers of a reload, are ready to serve. */
+  ready(signal: AbortSignal): Promise<void>
+  dispatch(job: Job): void
+  cancel(job: Job): void
+  /** Ends all workers: each finishes what it executes within `grace` milliseconds, then it is killed. */
+  stop(grace: number): Promise<void>
+}
+
+/** The pool where one process does all. */
+export class WorkerPool implements Pool {
   readonly #directory = new RuntimeDirectory()
   readonly #dispatcher: Dispatcher
   readonly #supervisor: Supervisor
@@ -36,9 +52,13 @@ export class WorkerPool {
     })
   }
 
-  /** The private folder; spooled bodies go there. */
   get directory(): string {
     return this.#directory.path
+  }
+
+  get isServing(): boolean {
+    const { workers } = this.#supervisor.status
+    return workers.some(({ state }) => state === 'serving' || state === 'leaving')
   }
 
   get status() {
@@ -46,18 +66,12 @@ export class WorkerPool {
     return { ...this.#supervisor.status, waiting, underWay }
   }
 
-  /** Starts the processes without waiting for them. */
   launch(): void {
     this.#supervisor.launch()
   }
 
-  /** Resolves when the first worker of a first start, all workers of a reload, are ready to serve. */
   async ready(signal: AbortSignal): Promise<void> {
-    const aborted = new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-      if (signal.aborted) reject(signal.reason)
-    })
-    await Promise.race([this.#supervisor.ready, aborted])
+    await unlessAborted(this.#supervisor.ready, signal)
   }
 
   dispatch(job: Job): void {
@@ -68,7 +82,6 @@ export class WorkerPool {
     this.#dispatcher.cancel(job)
   }
 
-  /** Ends all workers: each finishes what it executes within `grace` milliseconds, then it is killed. */
   stop(grace: number): Promise<void> {
     this.#stopped ??= this.#stop(grace)
     return this.#stopped
@@ -79,4 +92,13 @@ export class WorkerPool {
     this.#dispatcher.close()
     this.#directory.remove()
   }
+}
+
+/** @throws the signal's reason where it comes first. */
+export async function unlessAborted(done: Promise<void>, signal: AbortSignal): Promise<void> {
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    if (signal.aborted) reject(signal.reason)
+  })
+  await Promise.race([done, aborted])
 }

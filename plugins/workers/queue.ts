@@ -50,6 +50,8 @@ export class Queue {
   readonly #directory: string
   #fd = -1
   readonly #bodies: number
+  /** Each front has blocks of its own: those of a dead one may still be read. */
+  readonly #firstBlock: number
   readonly #stage = Buffer.alloc((2 * MAX_DEPTH + SPARE) * SLOT_SIZE)
   #staged = 0
   #scheduled = false
@@ -61,7 +63,12 @@ export class Queue {
   constructor(directory: string, front: number) {
     this.#directory = directory
     this.#front = front
-    this.#bodies = openSync(join(directory, 'bodies'), 'wx', 0o600)
+    this.#firstBlock = front * MAX_DEPTH
+    this.#bodies = openSync(
+      join(directory, 'bodies'),
+      constants.O_WRONLY | constants.O_CREAT,
+      0o600,
+    )
   }
 
   /** Opens the pipe, once it exists. For reading too: so it has a reader from the start, and never ends. */
@@ -189,16 +196,17 @@ export class Queue {
   #encode(job: Job, index: number): void {
     const at = this.#staged * SLOT_SIZE
     const { environ, body } = job
+    const block = this.#firstBlock + index
     const inSlot = environ.length <= SLOT_ROOM
     if (inSlot) this.#stage.write(environ, at + SLOT_HEADER, 'latin1')
     const room = inSlot ? SLOT_ROOM - environ.length : BLOCK_SIZE - environ.length
     let kind: number = BODY.none
     if (body.kind === 'memory')
-      kind = this.#placeBytes(body.bytes, environ, inSlot, room, at, index)
+      kind = this.#placeBytes(body.bytes, environ, inSlot, room, at, block)
     else if (body.kind === 'file') kind = this.#placeFile(body.path, job.id)
     else if (body.kind === 'onDemand') kind = BODY.onDemand
     if (!inSlot && kind !== BODY.inline)
-      writeSync(this.#bodies, environ, index * BLOCK_SIZE, 'latin1')
+      writeSync(this.#bodies, environ, block * BLOCK_SIZE, 'latin1')
     writeSlotHeader(this.#stage, at, {
       kind: KIND.request,
       flags: inSlot ? 0 : ENVIRON_IN_BLOCK,
@@ -206,7 +214,7 @@ export class Queue {
       front: this.#front,
       id: job.id,
       environLength: environ.length,
-      block: index,
+      block,
       bodyLength: bodyLength(job),
       headTime: job.headTime,
       bodyMicroseconds: job.bodyMicroseconds,
@@ -220,18 +228,18 @@ export class Queue {
     inSlot: boolean,
     room: number,
     at: number,
-    index: number,
+    block: number,
   ): number {
     if (inSlot && bytes.length <= room) {
       bytes.copy(this.#stage, at + SLOT_HEADER + environ.length)
       return BODY.inline
     }
     if (inSlot) {
-      writeSync(this.#bodies, bytes, 0, bytes.length, index * BLOCK_SIZE)
+      writeSync(this.#bodies, bytes, 0, bytes.length, block * BLOCK_SIZE)
       return BODY.block
     }
-    writeSync(this.#bodies, environ, index * BLOCK_SIZE, 'latin1')
-    writeSync(this.#bodies, bytes, 0, bytes.length, index * BLOCK_SIZE + environ.length)
+    writeSync(this.#bodies, environ, block * BLOCK_SIZE, 'latin1')
+    writeSync(this.#bodies, bytes, 0, bytes.length, block * BLOCK_SIZE + environ.length)
     return BODY.inline
   }
 

@@ -10,11 +10,19 @@ const LONGEST = 70
 /** Where this process has looked for what crashed servers left. */
 const cleaned = new Set<string>()
 
+export interface Folder {
+  readonly path: string
+  file(name: string): string
+}
+
+/** The same folder in another process than that which has made it. */
+export const folderAt = (path: string): Folder => ({ path, file: (name) => join(path, name) })
+
 /**
  * A private folder: 0700, a name of its own. For a pool in the folder for temporary files or, where that is deep,
  * /tmp. The first in a place removes those of servers that are gone.
  */
-export class RuntimeDirectory {
+export class RuntimeDirectory implements Folder {
   readonly path: string
 
   constructor(parent = defaultParent()) {

@@ -21,10 +21,11 @@ export class Scoreboard {
   readonly #fd: number
   readonly #view: Buffer
 
-  constructor(path: string, entries: number) {
-    this.#fd = openSync(path, 'wx+', 0o600)
+  /** `isNew`: it is made here; else another front has made it. */
+  constructor(path: string, entries: number, isNew = true) {
+    this.#fd = openSync(path, isNew ? 'wx+' : 'r+', 0o600)
     this.#view = Buffer.alloc(entries * ENTRY)
-    writeSync(this.#fd, this.#view) // all of it: a worker that writes where a full disk has no page gets SIGBUS
+    if (isNew) writeSync(this.#fd, this.#view) // all of it: a worker that writes where a full disk has no page gets SIGBUS
   }
 
   /** Reads the first `entries` entries. @returns those that execute a request. */

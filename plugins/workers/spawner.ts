@@ -22,6 +22,7 @@ type LeavingReason = 'max_requests' | 'max_memory' | 'signal' | 'stop'
 /** What comes over the control socket: docs/worker-protocol.md, "The spawner and its control socket". */
 export type SpawnerEvent =
   | { event: 'started'; pid: number; version: number; runtime: string }
+  | { event: 'front'; front: number }
   | { event: 'spawned'; worker: number; pid: number }
   | { event: 'ready'; worker: number; pid: number }
   | {
@@ -56,6 +57,7 @@ export type EventOf<Name extends SpawnerEvent['event']> = Extract<SpawnerEvent, 
 export type SpawnerCommand =
   | { command: 'spawn'; worker: number }
   | { command: 'kill'; pid: number; signal: number }
+  | { command: 'front'; front: number }
   | { command: 'stop' }
 
 /** The process that forks workers, seen from the front. */

@@ -58,6 +58,8 @@ export class Supervisor {
   readonly #stoppedWatch: StoppedWatch
   readonly #waker: Waker
   #spawner!: Spawner
+  /** The fronts of which the spawner was told when it started. */
+  #known: readonly number[] = []
   #failures = 0
   #timer: NodeJS.Timeout | undefined
   #isReady = false
@@ -136,10 +138,11 @@ export class Supervisor {
 
   #startSpawner(): void {
     const { directory, fronts } = this.#place
+    this.#known = [...fronts.keys()]
     const configuration = {
       ...describeRuntime(this.#runtime, this.#options),
       directory,
-      fronts: [...fronts.keys()],
+      fronts: this.#known,
     }
     this.#spawner = new Spawner(
       this.#runtime,
@@ -149,13 +152,20 @@ export class Supervisor {
     )
   }
 
-  /** The pipes are there; a spawner that replaces another finds them so. */
-  #open(): void {
-    for (const front of this.#place.fronts.values()) front.open()
+  /** Another front came in: `fronts` has it. */
+  admit(number: number): void {
+    this.#countReaders()
+    this.#spawner.send({ command: 'front', front: number })
+  }
+
+  /** Their pipes are there; a spawner that replaces another finds them so. */
+  #open(numbers: readonly number[]): void {
+    for (const number of numbers) this.#place.fronts.get(number)?.open()
   }
 
   #receive(event: SpawnerEvent): void {
-    if (event.event === 'started') this.#open()
+    if (event.event === 'started') this.#open(this.#known)
+    else if (event.event === 'front') this.#open([event.front])
     else if (event.event === 'spawned') this.#onSpawned(event)
     else if (event.event === 'ready') this.#onReady(event)
     else if (event.event === 'failed') this.#onFailed(event)

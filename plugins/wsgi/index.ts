@@ -99,19 +99,18 @@ export default definePlugin({
   apply(core, options) {
     if (options.app === null) throw new NoApplication()
     let pool: WorkerPool
-    let spools: string
+    let spools: string | undefined
     core.hooks.prepare.tap(name, () => {
       pool = core.service('workers').createPool(pythonRuntime(core, options))
       core.defer(name, () => pool.stop(STOP_GRACE))
-      spools =
-        options.tmpUploadDir === null ? pool.directory : makeSpools(core, options.tmpUploadDir)
+      if (options.tmpUploadDir !== null) spools = makeSpools(core, options.tmpUploadDir)
       pool.launch()
     })
     core.hooks.beforeListen.tapPromise(name, () => becomeReady(core, pool, options.pythonpath))
     core.hooks.fastifyOptions.tap(name, (options) => ({ rewriteUrl: routableUrl, ...options }))
     let setting: Setting | undefined
     core.hooks.handle.tap(name, (request, reply) => {
-      setting ??= createSetting(core, pool, spools, options)
+      setting ??= createSetting(core, pool, spools ?? pool.directory, options)
       restoreRequest(request.raw)
       reply.hijack()
       new Exchange(request, reply, setting).start()

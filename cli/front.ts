@@ -1,0 +1,34 @@
+import cluster from 'node:cluster'
+import { type FrontOrder, loadFronts } from '../core/index.ts'
+import { EXIT } from './exit-codes.ts'
+
+/** Whether this process is one of several fronts, which another has started. */
+export const isFront = (): boolean => cluster.isWorker
+
+/** Signals go to all processes of a terminal or a service; what they mean here the supervisor says. */
+const SIGNALS = [
+  'SIGTERM',
+  'SIGINT',
+  'SIGQUIT',
+  'SIGHUP',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGTTIN',
+  'SIGTTOU',
+  'SIGWINCH',
+] as const
+
+/** Serves until the supervisor says otherwise, or is gone: then Node ends the process by itself. */
+export async function serveAsFront(): Promise<number> {
+  for (const signal of SIGNALS) process.on(signal, () => {})
+  const { Front } = await loadFronts()
+  const front = new Front((report) => process.connected && process.send?.(report))
+  process.on('uncaughtException', (err) => {
+    front.log?.fatal({ err }, 'unforeseen error, the front stops')
+    front.flushLogs()
+    process.exit(EXIT.failure)
+  })
+  process.on('message', (order: FrontOrder, handle) => front.obey(order, handle as never))
+  await front.ended
+  return EXIT.ok
+}

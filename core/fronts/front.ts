@@ -1,0 +1,197 @@
+import type { Logger } from 'pino'
+import type { Configuration, Sources } from '../config/load.ts'
+import type { Life } from '../core.ts'
+import { Stopped } from '../errors.ts'
+import { Generation } from '../generation.ts'
+import type { ListenerSpec, Listeners } from '../listeners.ts'
+import type { Role } from '../role.ts'
+import { Server } from '../server.ts'
+import { type Handle, listenAt } from './handles.ts'
+import type { SupervisorLink } from './links.ts'
+import { type Order, type PlainSpec, type Report, toPlain } from './messages.ts'
+
+/** The way to the supervisor. */
+type Send = (report: Report) => void
+type Build = Extract<Order, { order: 'build' }>
+
+/** One of several fronts: a server that does what the supervisor says, when all others do. */
+export class Front {
+  readonly #send: Send
+  readonly #server: Server
+  /** Resolves when the front has closed, as the supervisor said. */
+  readonly ended: Promise<void>
+  #end!: () => void
+  readonly #handles = new Map<number, Handle>()
+  readonly #plugins = new Map<string, (body: unknown) => void>()
+  #build: Build | undefined
+  #building: FrontGeneration | undefined
+  #isListening = false
+  #abandoned = 0
+
+  constructor(send: Send) {
+    this.#send = send
+    this.#server = new Server(this.#sources())
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve
+    })
+    send({ report: 'up' })
+  }
+
+  get log(): Logger | undefined {
+    return this.#server.log
+  }
+
+  obey(order: Order, handle?: Handle): void {
+    if ('plugin' in order) this.#plugins.get(keyOf(order.plugin, order.generation))?.(order.body)
+    else if (order.order === 'build') void this.#start(order)
+    else if (order.order === 'handle') this.#handles.set(order.handle, handle as Handle)
+    else if (order.order === 'serve') this.#building?.serveAt(order.handles)
+    else if (order.order === 'commit') this.#building?.commit()
+    else if (order.order === 'abandon') this.#abandon(order.generation)
+    else if (order.order === 'reopenLogs') this.#server.reopenLogs()
+    else void this.#server.close({ quick: order.quick }).finally(this.#end)
+  }
+
+  flushLogs(): void {
+    this.#server.flushLogs()
+  }
+
+  async #start(build: Build): Promise<void> {
+    const { generation } = build
+    this.#build = build
+    const isFirst = !this.#isListening
+    this.#isListening = true
+    try {
+      await (isFirst ? this.#server.listen() : this.#server.reload())
+    } catch (error) {
+      this.#send({ report: 'failed', generation, error: toPlain(error) })
+      this.#send({ report: 'retired', generation })
+    }
+  }
+
+  /** All reload, or none. What comes of it is in the log. */
+  async #askToReload(): Promise<void> {
+    this.#send({ report: 'reload' })
+  }
+
+  /** It may not have got as far as to have a generation of that number. */
+  #abandon(generation: number): void {
+    this.#abandoned = generation
+    if (this.#building?.core.generation === generation) this.#building.abort()
+  }
+
+  /** The supervisor's configuration: whatever has become of files and variables since. */
+  #sources(): Sources {
+    const current = () => this.#build as Build
+    return {
+      get cwd() {
+        return current().cwd
+      },
+      get values() {
+        return current().values
+      },
+      env: {},
+      file: null,
+      target: { plugin: 'wsgi', option: 'app', required: true },
+      role: async () => this.#role(),
+    }
+  }
+
+  #role(): Role {
+    return {
+      speaks: false,
+      listen: (spec, ...rest) => {
+        const handle = this.#building?.handleOf(spec)
+        return listenAt(this.#handles.get(handle as number) as Handle)(spec, ...rest)
+      },
+      createGeneration: (configuration, life) => {
+        const { generation } = this.#build as Build
+        const supervisor = this.#link(generation)
+        const building = new FrontGeneration(
+          configuration,
+          { ...life, generation, reload: () => this.#askToReload(), links: { supervisor } },
+          this.#send,
+        )
+        if (this.#abandoned === generation) building.abort()
+        this.#building = building
+        return building
+      },
+      reopenLogs() {},
+      async close() {},
+    }
+  }
+
+  #link(generation: number): SupervisorLink {
+    const { front, count } = this.#build as Build
+    return {
+      front,
+      count,
+      send: (plugin, body) => this.#send({ plugin, generation, body }),
+      listen: (plugin, received) => {
+        this.#plugins.set(keyOf(plugin, generation), received)
+      },
+    }
+  }
+}
+
+const keyOf = (plugin: string, generation: number) => `${generation} ${plugin}`
+
+/** A generation that goes on only when those of the other fronts can too. */
+class FrontGeneration extends Generation {
+  readonly #send: Send
+  readonly #number: number
+  #specs: readonly ListenerSpec[] = []
+  #handles: readonly number[] = []
+  #goOn: () => void = () => {}
+
+  constructor(configuration: Configuration, life: Omit<Life, 'signal'>, send: Send) {
+    super(configuration, life)
+    this.#number = life.generation
+    this.#send = send
+  }
+
+  override async build(): Promise<ListenerSpec[]> {
+    const specs = await super.build()
+    this.#specs = specs
+    const plain: PlainSpec[] = specs.map(({ address, scheme }) => ({ address, scheme }))
+    await this.#report({ report: 'built', generation: this.#number, listeners: plain })
+    return specs
+  }
+
+  override async activate(listeners: Listeners): Promise<void> {
+    await super.activate(listeners)
+    await this.#report({ report: 'serving', generation: this.#number })
+  }
+
+  override async retire(hurry: Promise<unknown>): Promise<Error[]> {
+    const errors = await super.retire(hurry)
+    this.#send({ report: 'retired', generation: this.#number })
+    return errors
+  }
+
+  /** All others are as far: open the listeners at these handles. */
+  serveAt(handles: readonly number[]): void {
+    this.#handles = handles
+    this.#goOn()
+  }
+
+  commit(): void {
+    this.#goOn()
+  }
+
+  handleOf(spec: ListenerSpec): number | undefined {
+    return this.#handles[this.#specs.indexOf(spec)]
+  }
+
+  /** Says how far this one is, and waits for the others. */
+  #report(report: Report): Promise<void> {
+    const { signal } = this.core
+    return new Promise((resolve, reject) => {
+      this.#goOn = resolve
+      const stop = () => reject(new Stopped())
+      if (signal.aborted) return stop()
+      signal.addEventListener('abort', stop, { once: true })
+      this.#send(report)
+    })
+  }
+}
