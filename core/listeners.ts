@@ -5,7 +5,7 @@ import { type Address, addressKey, formatAddress } from './address.ts'
 import type { CoreOptions } from './config/schema.ts'
 import { AddressInUse, CannotListen } from './errors.ts'
 import type { Door } from './http/door.ts'
-import { createEngineServer, type EngineServer } from './http/engine.ts'
+import { createEngineServer } from './http/engine.ts'
 import type { EngineOptions } from './http/limits.ts'
 
 /** How one bind address is to be served. Plugins change specs in the `listeners` hook. */
