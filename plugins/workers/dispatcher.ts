@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:net'
 import type { Logger } from 'pino'
 import { Answers } from './answers.ts'
 import { PACE_SHIFT } from './frames.ts'
-import type { Front } from './front.ts'
+import type { Front, Told } from './front.ts'
 import type { Failure, Job } from './job.ts'
 import { WorkerLink } from './link.ts'
 import { Pace } from './pace.ts'
@@ -165,11 +165,11 @@ export class Dispatcher implements Front {
   }
 
   /** Takes the job that a scoreboard entry names off the books and fails it. */
-  fail(id: number, failure: Failure, told?: (waited: boolean) => void): void {
+  fail(id: number, failure: Failure, told?: Told): void {
     if (failure === 'died' && this.#retrySafe && this.#repeat(id)) return told?.(false)
     const job = this.#settle(id, failure === 'timeout' ? TOO_SLOW : 0)
     job?.fail(failure)
-    told?.(job !== undefined)
+    told?.(job !== undefined, job && { method: job.method, url: job.url })
   }
 
   /** After a worker's death: what it took from the pipe and had not begun would be waited for in vain. */

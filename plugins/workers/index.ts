@@ -98,6 +98,12 @@ export default definePlugin({
       default: true,
       arg: 'quick-lane',
     },
+    captureOutput: {
+      doc: 'What the application prints goes to the error log, with the pid of its worker.',
+      format: 'flag',
+      default: false,
+      arg: 'capture-output',
+    },
     queueLimit: {
       doc: 'Requests that may wait for a worker; past it the answer is 503.',
       format: 'natural',

@@ -37,6 +37,7 @@ export interface Job {
   readonly environ: string
   /** As it came: by its first segments the pool learns which requests are slow. */
   readonly url: string
+  readonly method: string
   readonly body: Body
   /** `performance.now()` when the head was read. */
   readonly headTime: number

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { Crew } from './crew.ts'
-import type { Fronts } from './front.ts'
+import type { Fronts, RequestName, Told } from './front.ts'
 import type { Failure } from './job.ts'
 import type { Executing, Scoreboard } from './scoreboard.ts'
 import type { WorkerHandle } from './worker-handle.ts'
@@ -35,9 +35,10 @@ export class RequestWatch {
     const from = worker.number * threads
     for (const request of scoreboard.executing(from + threads)) {
       if (request.entry < from) continue
-      this.#fail(request, 'died', (waited) => {
+      this.#fail(request, 'died', (waited, name) => {
         if (!waited) return
-        log.error({ worker: worker.pid, request: request.id }, 'a request failed with its worker')
+        const details = { worker: worker.pid, request: request.id, ...name }
+        log.error(details, 'a request failed with its worker')
       })
     }
     scoreboard.clear(from, threads)
@@ -53,23 +54,32 @@ export class RequestWatch {
     for (const request of scoreboard.executing(entries)) {
       const worker = crew.byNumber(Math.floor(request.entry / threads))
       if (request.since > limit || !worker) continue
-      this.#fail(request, 'timeout', (waited) => this.#overTime(worker, request, limit, waited))
+      this.#fail(request, 'timeout', (waited, name) =>
+        this.#overTime(worker, request, limit, waited, name),
+      )
     }
   }
 
-  #overTime(worker: WorkerHandle, request: Executing, limit: bigint, waited: boolean): void {
+  #overTime(
+    worker: WorkerHandle,
+    request: Executing,
+    limit: bigint,
+    waited: boolean,
+    name: RequestName | undefined,
+  ): void {
     const { log, timeout, kill } = this.#pool
     const isFresh = request.since > limit - BigInt(ANSWERED_GRACE * 1e6)
     // its answer is out, yet the app goes on: in close(), for example
     if (!waited && (isFresh || worker.killAt !== undefined)) return
-    log.fatal({ request: request.id, seconds: timeout }, `WORKER TIMEOUT (pid:${worker.pid})`)
+    const details = { request: request.id, ...name, seconds: timeout }
+    log.fatal(details, `WORKER TIMEOUT (pid:${worker.pid})`)
     if (worker.killAt !== undefined) return
     worker.killAt = performance.now() + KILL_AFTER
     kill(worker, 'SIGABRT')
   }
 
   /** Of a front that is gone nobody waits. */
-  #fail({ front, id }: Executing, failure: Failure, told: (waited: boolean) => void): void {
+  #fail({ front, id }: Executing, failure: Failure, told: Told): void {
     const waiting = this.#pool.fronts.get(front)
     if (waiting) waiting.fail(id, failure, told)
     else told(false)

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
+import type { Logger } from 'pino'
 import { SpawnerFailed } from './errors.ts'
+import { printedBy } from './output.ts'
 
 /** How to start the spawner of a language: its argv, and what its workers need to know of the app. */
 export interface Runtime {
@@ -49,6 +51,8 @@ export type SpawnerEvent =
       message: string
       traceback?: string
       request?: number
+      method?: string
+      url?: string
       pid?: number
     }
 
@@ -67,22 +71,28 @@ export class Spawner {
   readonly #control: Socket | undefined
   #gone = false
 
-  /** `ended` is called once, when the process is gone or could not be started. */
+  /**
+   * `ended` is called once, when the process is gone or could not be started. What it prints goes to `log`, or where
+   * what we print goes.
+   */
   constructor(
     runtime: Runtime,
     configuration: Readonly<Record<string, unknown>>,
     receive: (event: SpawnerEvent) => void,
     ended: (error: Error) => void,
+    log?: Logger,
   ) {
+    const output = log ? 'pipe' : 'inherit'
     this.#child = spawn(runtime.command, runtime.args, {
       cwd: runtime.cwd,
       env: runtime.env,
-      stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+      stdio: ['ignore', output, output, 'pipe'],
       detached: true, // a session of its own: the terminal's signals are for the front alone
     })
     const stdio: ChildProcess['stdio'] | undefined = this.#child.stdio
     this.#control = stdio?.[3] as Socket | undefined
     if (this.#control) listen(this.#control, receive)
+    if (log) this.#capture(log)
     const end = (reason: string) => {
       if (this.#gone) return
       this.#gone = true
@@ -113,6 +123,13 @@ export class Spawner {
   /** Lets go of the control socket; the spawner takes that as the order to end. */
   close(): void {
     this.#control?.destroy()
+  }
+
+  #capture(log: Logger): void {
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      const lines = printedBy(log, () => this.pid)
+      stream?.on('data', (bytes) => lines.feed(bytes)).on('end', () => lines.end())
+    }
   }
 
   #write(message: unknown): void {

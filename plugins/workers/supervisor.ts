@@ -5,6 +5,7 @@ import { deferred } from './deferred.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { WorkerFailed } from './errors.ts'
 import type { Fronts } from './front.ts'
+import { WorkerOutputs } from './output.ts'
 import { describeEnd, logExit, logSize, passOn } from './reports.ts'
 import { KILL_AFTER, RequestWatch } from './request-watch.ts'
 import type { Scoreboard } from './scoreboard.ts'
@@ -25,6 +26,8 @@ export interface SupervisorOptions {
   /** Bytes past which a worker is replaced; 0: none. */
   readonly maxWorkerMemory: number
   readonly preload: boolean
+  /** What the processes print goes to the log. */
+  readonly captureOutput: boolean
   readonly generation: number
 }
 
@@ -57,6 +60,7 @@ export class Supervisor {
   readonly #watch: RequestWatch
   readonly #stoppedWatch: StoppedWatch
   readonly #waker: Waker
+  readonly #outputs: WorkerOutputs | undefined
   #spawner!: Spawner
   /** The fronts of which the spawner was told when it started. */
   #known: readonly number[] = []
@@ -77,6 +81,7 @@ export class Supervisor {
     this.#log = log
     this.#place = place
     this.#waker = new Waker(this.#crew, place.orders)
+    if (options.captureOutput) this.#outputs = new WorkerOutputs(place.directory, log)
     this.#stoppedWatch = new StoppedWatch(options.timeout * 1000, log)
     this.#watch = new RequestWatch({
       crew: this.#crew,
@@ -133,6 +138,7 @@ export class Supervisor {
   #end(): void {
     this.#ended = true
     clearInterval(this.#timer)
+    this.#outputs?.close()
     this.#spawner?.close()
   }
 
@@ -149,6 +155,7 @@ export class Supervisor {
       configuration,
       (event) => this.#receive(event),
       (error) => this.#spawnerEnded(error),
+      this.#options.captureOutput ? this.#log : undefined,
     )
   }
 
@@ -180,6 +187,7 @@ export class Supervisor {
     const handle = this.#crew.byNumber(worker)
     if (!handle) return
     handle.pid = pid
+    this.#outputs?.open(worker, pid)
     if (this.#stopping) this.#kill(handle, 'SIGTERM')
     this.#log.info(`Booting worker with pid: ${pid}`)
   }
@@ -355,6 +363,7 @@ const describeRuntime = (runtime: Runtime, options: SupervisorOptions) => ({
   max_requests_jitter: options.maxRequestsJitter,
   max_worker_memory: options.maxWorkerMemory,
   preload: options.preload,
+  capture_output: options.captureOutput,
   reap_orphans: process.pid === 1, // nobody else does, and Node waits for its own children only
   generation: options.generation,
   report_files: runtime.watch !== undefined,

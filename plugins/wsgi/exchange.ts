@@ -91,6 +91,10 @@ export class Exchange implements Job {
     this.#response.owner = this
   }
 
+  get method(): string {
+    return this.#request.raw.method ?? ''
+  }
+
   get url(): string {
     return this.#request.raw.url ?? ''
   }

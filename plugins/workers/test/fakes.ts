@@ -18,6 +18,7 @@ export class NotingJob implements Job {
   id = 0
   isRepeatable = false
   url = '/'
+  method = 'GET'
   kind: Job['kind'] = undefined
   isSlow = false
   wasRepeated = false

@@ -19,12 +19,11 @@ def emit(event: str, **fields: object) -> None:
         pass
 
 
-def log(level: str, message: str, error: BaseException | None = None, request: int | None = None) -> None:
-    fields: dict[str, object] = {"level": level, "message": message, "pid": os.getpid()}
+def log(level: str, message: str, error: BaseException | None = None, **details: object) -> None:
+    """A line for the error log: with the traceback of `error`, and whatever else tells what it is about."""
+    fields: dict[str, object] = {"level": level, "message": message, "pid": os.getpid(), **details}
     if error is not None:
         fields["traceback"] = format_error(error)
-    if request is not None:
-        fields["request"] = request
     emit("log", **fields)
 
 

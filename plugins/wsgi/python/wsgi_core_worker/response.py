@@ -238,7 +238,7 @@ class Answer:
         if not self.excess:
             self.excess = True
             message = f"app gave more bytes than its Content-Length of {self.length}; the excess is dropped"
-            log("error", f"{message}: {self.path()}", request=self.request)
+            self.log(message + ": ")
 
     def finish(self) -> None:
         """The app gave its last chunk."""
@@ -278,9 +278,9 @@ class Answer:
         """The app failed, or its client is gone: tell the log and end the answer in the way still open."""
         gone = isinstance(error, ClientGone)
         if isinstance(error, BrokenAnswer):
-            log("error", f"{error}: {self.path()}", request=self.request)
+            self.log(f"{error}: ")
         elif not gone:
-            log("error", f"Error handling request {self.path()}", error, self.request)
+            self.log("Error handling request ", error)
         if self.done:
             return
         if self.head_sent or gone:
@@ -299,12 +299,14 @@ class Answer:
         except OSError as error:
             raise FrontGone(*error.args) from error
 
-    def path(self) -> str:
-        """The request's path as the front sent it, whatever the app made of its environ."""
+    def log(self, message: str, error: BaseException | None = None) -> None:
+        """One record: the message, the path, and the request as the front sent it, whatever the app made of its environ."""
         parts = iter(self.text.split("\0"))
         environ = dict(zip(parts, parts))
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        return path.encode("latin-1").decode("utf-8", "replace")
+        text = message + path.encode("latin-1").decode("utf-8", "replace")
+        method, url = environ.get("REQUEST_METHOD", ""), environ.get("RAW_URI", "")
+        log("error", text, error, request=self.request, method=method, url=url)
 
 
 def check_chunk(chunk: object) -> None:

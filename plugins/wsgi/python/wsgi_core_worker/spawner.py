@@ -12,7 +12,7 @@ import time
 from .control import emit, log
 from .protocol import CONTROL, VERSION
 from .shared_imports import share_imports
-from .worker import flush_streams, load_or_exit, run_worker, watch_files
+from .worker import flush_streams, load_or_exit, print_to, run_worker, watch_files
 
 SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
 RUNTIMES = {"cpython": "CPython", "pypy": "PyPy"}
@@ -93,10 +93,14 @@ def remove_folder(directory: str) -> None:
 
 def make_fifos(directory: str, fronts: list[int]) -> None:
     for name in ["queue", *(f"answers-{front}" for front in fronts)]:
-        try:
-            os.mkfifo(os.path.join(directory, name), 0o600)
-        except FileExistsError:
-            continue
+        make_fifo(os.path.join(directory, name))
+
+
+def make_fifo(path: str) -> None:
+    try:
+        os.mkfifo(path, 0o600)
+    except FileExistsError:
+        pass  # a spawner before us has made it
 
 
 def adopt_orphans():
@@ -142,6 +146,7 @@ class Spawner:
         self.app = app
         self.lines = lines
         self.children: dict[int, int] = {}
+        self.outputs: dict[int, int] = {}
         self.stopping = False
         self.deadline: float | None = None
         self.orphans = adopt_orphans() if config.get("reap_orphans") else None
@@ -211,6 +216,7 @@ class Spawner:
 
     def spawn(self, worker: int) -> None:
         flush_streams()
+        output = self.open_output(worker)
         gate_in, gate_out = os.pipe()
         # The child must not run our handlers, nor lose a signal before it has its own.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -222,7 +228,7 @@ class Spawner:
             emit("failed", worker=worker, pid=0, exit=1, reason=reason, traceback="")
         if pid == 0:
             os.close(gate_out)
-            self.become_worker(worker, gate_in)
+            self.become_worker(worker, gate_in, output)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         if pid > 0:
             self.children[pid] = worker
@@ -230,8 +236,20 @@ class Spawner:
             os.write(gate_out, b"1")
         os.close(gate_in)
         os.close(gate_out)
+        if output is not None:
+            os.close(output)
 
-    def become_worker(self, worker: int, gate: int) -> None:
+    def open_output(self, worker: int) -> int | None:
+        """The pipe that worker `worker` prints to. We keep an end: so what a dead one has printed can still be read."""
+        if not self.config.get("capture_output"):
+            return None
+        path = os.path.join(self.config["directory"], f"output-{worker}")
+        if worker not in self.outputs:
+            make_fifo(path)
+            self.outputs[worker] = os.open(path, os.O_RDWR)
+        return os.open(path, os.O_WRONLY)
+
+    def become_worker(self, worker: int, gate: int, output: int | None) -> None:
         """The child's way; `gate` opens when `spawned` is told, so that no event of the child precedes it.
 
         It ends unopened where the spawner died before: then nobody knows of this process, and another takes its place.
@@ -247,6 +265,10 @@ class Spawner:
             if not os.read(gate, 1):
                 os._exit(1)
             os.close(gate)
+            if output is not None:
+                print_to(output)
+            for kept in self.outputs.values():
+                os.close(kept)
             run_worker(self.config, worker, self.app)
         except BaseException as error:
             log("error", "worker could not start", error)

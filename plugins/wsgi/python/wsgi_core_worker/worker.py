@@ -137,6 +137,18 @@ def flush_streams() -> None:
             pass
 
 
+def print_to(output: int) -> None:
+    """Standard output and error go to this pipe, each line at once."""
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.reconfigure(line_buffering=True)
+        except (AttributeError, OSError, ValueError):
+            pass  # closed, or not a text stream of our own
+
+
 def widen(queue: int) -> None:
     """A larger pipe holds more slots: 256 instead of 16. The kernel may refuse it to a user with many pipes."""
     for size in PIPE_SIZES if sys.platform == "linux" else ():
