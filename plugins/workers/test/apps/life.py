@@ -137,10 +137,10 @@ def big(environ, start_response, size):
     return answer(start_response, "x" * int(size))
 
 
-def work(environ, start_response, _):
+def work(environ, start_response, milliseconds):
     """Takes long enough that a worker is most often at it."""
     environ["wsgi.input"].read()
-    time.sleep(0.003)
+    time.sleep(int(milliseconds or 3) / 1000)
     return answer(start_response, str(os.getpid()))
 
 

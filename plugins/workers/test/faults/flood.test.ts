@@ -8,8 +8,8 @@ import { seePids, siteSuite, until, workersOf } from '../harness.ts'
 const CLIENTS = 3000
 /** Of the server's own process, in bytes; it takes some 100 MB when nothing happens. */
 const MEMORY = 400 * 1_048_576
-/** How long they go on when all have come, in milliseconds; as long as the slowest of their limits, and a little. */
-const DURATION = 5000
+/** How long they go on when all have come, in milliseconds; longer than the time for a head. */
+const DURATION = 3000
 /** For one answer; the machine has other work too. */
 const PATIENCE = 10_000
 const ATTACKERS = fileURLToPath(new URL('attackers.mjs', import.meta.url))
