@@ -4,7 +4,7 @@ import { Reloader } from './reloader.ts'
 const name = 'reload'
 
 /** What the plugin offers to those that load an application, while it is developed. */
-export type Development = Pick<Reloader, 'watch' | 'show'>
+export type Development = Pick<Reloader, 'watch' | 'show' | 'errorPage'>
 
 declare module '../../core/index.ts' {
   interface Services {

@@ -1,19 +1,21 @@
-/** What a developer sees in the place of an application that cannot be loaded. */
-export function tracebackPage(reason: string, traceback: string): string {
+/** What a developer sees in the place of an answer. */
+export function tracebackPage(title: string, traceback: string, reason = ''): string {
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<title>The application cannot be loaded</title>
+<title>${title}</title>
 <style>
   body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem; }
   pre { background: #f4f4f4; color: #222; overflow: auto; padding: 1rem; }
 </style>
-<h1>The application cannot be loaded</h1>
-<p>${escapeHtml(reason)}</p>
-${traceback === '' ? '' : `<pre>${escapeHtml(traceback)}</pre>\n`}<p>It is loaded anew with the next change of a file. This page is shown because of <code>--reload</code>.</p>
+<h1>${title}</h1>
+${element('p', reason)}${element('pre', traceback)}<p>The next change of a file loads the application anew. <code>--reload</code> shows this page.</p>
 </html>
 `
 }
+
+const element = (name: string, text: string) =>
+  text === '' ? '' : `<${name}>${escapeHtml(text)}</${name}>\n`
 
 const ENTITIES: Readonly<Record<string, string>> = {
   '&': '&amp;',

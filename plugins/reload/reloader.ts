@@ -54,8 +54,13 @@ export class Reloader {
     const { traceback = '' } = error as { traceback?: string }
     this.#log.error({ ...(traceback && { traceback }) }, error.message)
     this.#failure = error
-    this.#page = tracebackPage(error.message, traceback)
+    this.#page = tracebackPage('The application cannot be loaded', traceback, error.message)
     for (const folder of folders) this.#watcher.addPattern(pythonBelow(folder))
+  }
+
+  /** For a request that the application failed to answer. */
+  errorPage(traceback: string): string {
+    return tracebackPage('The request failed', traceback)
   }
 
   close(): void {

@@ -55,6 +55,8 @@ export interface Setting {
   readonly storage: Storage
   /** Read bodies before dispatch; false: the worker asks for them. */
   readonly buffering: boolean
+  /** While the application is developed: the page that shows an error. */
+  readonly errorPage?: ((traceback: string) => string) | undefined
   readonly observesEnviron: boolean
   readonly observesResponse: boolean
 }
@@ -128,7 +130,7 @@ export class Exchange implements Job {
 
   whole(head: string, bytes: Buffer, start: number, end: number, failed: boolean): void {
     if (this.#over) return
-    if (failed) return this.#failed(500, new Error('the application failed'))
+    if (failed) return this.#applicationFailed(bytes.toString('utf8', start, end))
     if (!this.#sendHead(head)) return
     const response = this.#response
     if (end - start <= JOIN_LIMIT) response.end(bytes.toString('latin1', start, end), 'latin1')
@@ -434,10 +436,16 @@ export class Exchange implements Job {
     })
   }
 
-  #failed(status: number, error: Error): void {
+  /** The traceback is empty unless the application is developed. */
+  #applicationFailed(traceback: string): void {
+    const page = traceback === '' ? undefined : this.#setting.errorPage?.(traceback)
+    this.#failed(500, new Error('the application failed'), page)
+  }
+
+  #failed(status: number, error: Error, page?: string): void {
     if (this.#response.headersSent) return this.#cutOff(error)
     this.#tellFailed(error)
-    this.#sendPage(status)
+    this.#sendPage(status, page)
   }
 
   /** The request itself is at fault; what is left of its body is not read. */
@@ -447,13 +455,13 @@ export class Exchange implements Job {
     this.#sendPage(status)
   }
 
-  #sendPage(status: number): void {
-    const { page, headers } = this.#page(status)
+  #sendPage(status: number, text?: string): void {
+    const { page, headers } = this.#page(status, text)
     if (this.#writeHead(status, undefined, headers)) this.#response.end(page)
   }
 
-  #page(status: number) {
-    const page = errorPage(status)
+  #page(status: number, text = errorPage(status)) {
+    const page = Buffer.from(text)
     const headers = [
       'Content-Type',
       'text/html; charset=utf-8',

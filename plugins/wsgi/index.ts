@@ -193,6 +193,7 @@ function createSetting(
       timeout: options.clientBodyTimeout * 1000,
     },
     buffering: options.requestBuffering,
+    errorPage: core.service('reload')?.errorPage,
     observesEnviron: isTapped(core.hooks.environ),
     observesResponse: isTapped(core.hooks.response),
   }

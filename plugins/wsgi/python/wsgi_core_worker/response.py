@@ -4,10 +4,11 @@ from __future__ import annotations
 import os
 import time
 
-from .control import log
+from .control import format_error, log
 from .file_wrapper import FileWrapper, locate_file
 from .head import encode_head
 from .link import COPY_LIMIT
+from .module_files import ModuleFiles, files_of_error
 from .protocol import (
     ABORT, APP_FAILED, ATOMIC_LIMIT, DATA, END, FRAME, FRAME_HEAD, HEAD, INFORMATION, PACE_SHIFT, RESPONSE, FrontGone,
 )  # fmt: skip
@@ -17,6 +18,7 @@ FAILED_HEAD = b"500 Internal Server Error"
 # A stream's frames are small enough that a client's leaving is noticed soon, a whole answer's fits a u32.
 DATA_LIMIT = 1 << 20
 WHOLE_LIMIT = 1 << 30
+TRACE_LIMIT = 16_384
 write = os.write
 now = time.monotonic_ns
 pack = FRAME.pack
@@ -33,6 +35,8 @@ class BrokenAnswer(Exception):
 class Answer:
     """The answer to one request. Once `done`, nothing more of it reaches the wire: what the app keeps is harmless."""
 
+    # While the app is developed: whoever made the request is shown its error, and what took part is watched.
+    files: ModuleFiles | None = None
     head: bytes | None = None
     length: int | None = None
     left: int | None = None
@@ -285,6 +289,10 @@ class Answer:
             return
         if self.head_sent or gone:
             self.connect().send(self.request, ABORT)
+        elif self.files is not None:
+            self.files.report(files_of_error(error))
+            trace = format_error(error)[-TRACE_LIMIT:].encode("utf-8", "replace")
+            self.connect().send(self.request, RESPONSE, FAILED_HEAD, trace, APP_FAILED)
         elif self.link is not None:
             self.link.send(self.request, RESPONSE, FAILED_HEAD, flags=APP_FAILED)
         else:

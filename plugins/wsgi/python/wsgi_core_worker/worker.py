@@ -15,6 +15,7 @@ from .control import emit, log
 from .file_wrapper import FileWrapper, choose_sendfile
 from .loop import Lane, SharedFiles, serve
 from .module_files import ModuleFiles, files_of_error
+from .response import Answer
 from .protocol import FrontGone
 from .scoreboard import LEAVING, SERVING, STATE, boot_entry, open_entries
 from .target import TargetError, load_app
@@ -85,7 +86,7 @@ def run_worker(config: dict, number: int, app=None) -> None:
     entries = open_entries(directory, first, threads)
     for entry in entries:
         boot_entry(entry)
-    files = watch_files(config, number)
+    Answer.files = files = watch_files(config, number)
     if app is None:
         app = load_or_exit(config["app"], number, files)
         gc.freeze()
