@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import {
-  chmodSync,
   closeSync,
+  fchmodSync,
   ftruncateSync,
   linkSync,
   openSync,
@@ -57,12 +57,15 @@ function claim(path: string): number {
   refuseFolder(path)
   refuseOther(path)
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
+  let descriptor: number | undefined
   try {
-    writeFileSync(temporary, `${process.pid}\n`, { flag: 'wx' })
-    chmodSync(temporary, 0o644) // whatever the umask says: others must find the server
+    descriptor = openSync(temporary, 'wx') // not the published path: by then it may lead elsewhere
+    writeFileSync(descriptor, `${process.pid}\n`)
+    fchmodSync(descriptor, 0o644) // whatever the umask says: others must find the server
     publish(temporary, path)
-    return openSync(path, 'r+')
+    return descriptor
   } catch (cause) {
+    if (descriptor !== undefined) closeSync(descriptor)
     if (cause instanceof PidfileInUse) throw cause
     throw new PidfileFailed(path, messageOf(cause), { cause })
   } finally {
