@@ -1,12 +1,12 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseArguments } from '../../../cli/args.ts'
-import workers from '../../../plugins/workers/index.ts'
-import wsgi from '../../../plugins/wsgi/index.ts'
+import { builtInPlugins, resolvePlugin } from '../../resolve.ts'
 import { gunicornSettings, judge, judgeKeys, optionFor, placeGunicornKeys } from '../gunicorn.ts'
 import { optionTable } from '../schema.ts'
 
-const table = optionTable([workers, wsgi])
+const plugins = await Promise.all(builtInPlugins().map((name) => resolvePlugin(name, '.')))
+const table = optionTable(plugins)
 const COMMAND = ['config', 'check_config', 'print_config']
 const works = gunicornSettings.filter((each) => optionFor(each, table))
 const others = gunicornSettings.filter(
@@ -21,6 +21,15 @@ settings('are all there, each once', () => {
   assert.is(new Set(gunicornSettings.map(({ name }) => name)).size, 120)
   const flags = gunicornSettings.flatMap((each) => each.flags)
   assert.is(new Set(flags).size, flags.length)
+})
+
+settings('that are options here need no words, and all others have some', () => {
+  const silent = others.filter(({ unneeded, refused }) => !unneeded && !refused)
+  const stale = works.filter(({ unneeded, refused }) => unneeded || refused)
+  assert.equal(
+    [silent, stale].map((list) => list.map(({ name }) => name)),
+    [[], []],
+  )
 })
 
 for (const { name, flags, bare, unneeded } of others) {
