@@ -194,9 +194,9 @@ export class Server {
       const change = await this.#listeners.open(specs, configuration.core)
       try {
         this.#swap(built)
-        if (old === built) this.#announce()
         built.admit()
         await built.activate(this.#listeners)
+        if (old === built) this.#announce()
       } catch (error) {
         await this.#listeners.rollback(change)
         this.#swap(old)

@@ -20,8 +20,8 @@ export interface ServerOptions {
   /** The folder it starts in; the tests' own where absent. */
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
-  /** Where to listen; a free port of 127.0.0.1 where absent. */
-  readonly bind?: string
+  /** Where to listen; a free port of 127.0.0.1 where absent, what the config file says where null. */
+  readonly bind?: string | null
   /** A program that starts the server, with its arguments: `unshare`, `setpriv`. */
   readonly wrapper?: readonly string[]
 }
@@ -77,7 +77,8 @@ export class ServerProcess {
 
   constructor(args: readonly string[], options: ServerOptions) {
     const { cwd, env = {}, bind = '127.0.0.1:0', wrapper = [] } = options
-    const [program = '', ...words] = [...wrapper, process.execPath, BIN, '--bind', bind, ...args]
+    const given = bind === null ? args : ['--bind', bind, ...args]
+    const [program = '', ...words] = [...wrapper, process.execPath, BIN, ...given]
     this.#process = spawn(program, words, {
       cwd,
       env: { ...inherited(), TMPDIR: this.folder, PYTHONDONTWRITEBYTECODE: '1', ...env },
