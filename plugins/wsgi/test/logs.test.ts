@@ -1,4 +1,7 @@
-// The records of requests that failed, and what the application prints.
+// What the logs have of an application's requests, and what it prints.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { appSuite } from './app-server.ts'
 
@@ -77,3 +80,34 @@ json(
   },
 )
 json.run()
+
+const folder = mkdtempSync(join(tmpdir(), 'wsgi-core-access-'))
+const file = join(folder, 'access.log')
+const ATOMS = '%({X-A}i)s|%({Content-Type}o)s|%({REMOTE_PORT}e)s|%({wsgi.url_scheme}e)s|%({NONE}e)s'
+const FORMAT = `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"|%(m)s|%(U)s|%(q)s|${ATOMS}`
+
+const access = appSuite('access log of an application', 'logs', [
+  ...['--access-logfile', file, '--access-logformat', FORMAT],
+])
+access.after(() => rmSync(folder, { recursive: true }))
+
+access('has one line for each request, whatever is in it', async ({ server }) => {
+  const headers = { Referer: 'http://ref/', 'User-Agent': 'UA "x', 'X-A': 'a"\\b\u00e9' }
+  const { body } = await server.request('/a?b=1', { headers })
+  const raw = await server.raw(
+    'GET /%22%0d%0a127.0.0.1?%22 HTTP/1.1\r\nHost: a\r\nUser-Agent: \t"\u0085\\\r\nConnection: close\r\n\r\n',
+  )
+  assert.match(raw, /^HTTP\/1\.1 200 /)
+  await server.stop()
+  const [first, second, ...others] = readFileSync(file, 'latin1').trimEnd().split('\n')
+  assert.equal(others, [])
+  const time = String.raw`\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]`
+  const golden = String.raw`^127\.0\.0\.1 - - ${time} "GET /a\?b=1 HTTP/1\.1" 200 ${body.length} "http://ref/" "UA \\"x"`
+  assert.match(
+    first ?? '',
+    new RegExp(String.raw`${golden}\|GET\|/a\|b=1\|a\\"\\\\b\\xE9\|text/plain\|\d+\|http\|-$`),
+  )
+  assert.match(second ?? '', String.raw`"GET /%22%0d%0a127.0.0.1?%22 HTTP/1.1" 200 `)
+  assert.match(second ?? '', String.raw` "-" "\"\x85\\"|GET|/\"\x0D\x0A127.0.0.1|%22|-|`)
+})
+access.run()
