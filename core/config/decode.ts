@@ -18,13 +18,19 @@ export interface Decoded {
   print(): string
 }
 
+/** What is laid over one another. */
+interface Layers {
+  readonly args: Arguments
+  readonly env: Sources['env']
+  /** Of file and code. */
+  readonly values: Values
+  /** By path, the keys of `values` that were written otherwise. */
+  readonly names: ReadonlyMap<string, string>
+}
+
 /** Lays arguments over our variables, those over `values`, those over other programs' variables and the defaults. */
-export function decode(
-  table: readonly OptionSpec[],
-  values: Values,
-  args: Arguments,
-  env: Sources['env'],
-): Decoded {
+export function decode(table: readonly OptionSpec[], layers: Layers): Decoded {
+  const { args, env, values } = layers
   const config = convict(convictSchema(table) as never, {
     env: ownVariables(table, env),
     args: [],
@@ -33,7 +39,7 @@ export function decode(
   overlay(config, values, standIns, args.values, table)
   const placeOf = (path: string) => {
     const spec = table.find((each) => each.path === path)
-    return spec ? place(spec, args, standIns, env) : path
+    return spec ? place(spec, layers, standIns) : path
   }
   const faults = invalidValues(config, placeOf)
   return {
@@ -145,16 +151,15 @@ function invalidValues(config: Config, placeOf: (path: string) => string): strin
 
 function place(
   { path, definition }: OptionSpec,
-  { values, places }: Arguments,
+  { args: { values, places }, env, names }: Layers,
   standIns: ReadonlyMap<string, StandIn>,
-  env: Sources['env'],
 ): string {
   if (values.has(path) && definition.arg) {
     return `argument --${definition.arg}${places?.get(path) ?? ''}`
   }
   const own = variableOf(definition)
   const variable = own && env[own] !== undefined ? own : standIns.get(path)?.name
-  return variable ? `variable ${variable}` : `setting '${path}'`
+  return variable ? `variable ${variable}` : `setting '${names.get(path) ?? path}'`
 }
 
 /** A secret that is not set needs no mask, and with one would not load again. */

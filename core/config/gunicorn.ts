@@ -49,25 +49,32 @@ const isOff = (value: unknown) =>
   value === '' ||
   (typeof value === 'object' && Object.keys(value).length === 0)
 
-/**
- * Moves gunicorn's keys (`workers: 4`, `max_requests: 100`, `wsgi_app: shop:app`) to where our options have them.
- * @returns the values so, and a fault for each option that is set twice.
- */
-export function placeGunicornKeys(
-  values: Values,
-  table: readonly OptionSpec[],
-): { values: Values; faults: string[] } {
+/** Values with gunicorn's keys where our options have them. */
+export interface Placed {
+  readonly values: Values
+  /** One sentence for each option that is set twice. */
+  readonly faults: readonly string[]
+  /** By path, the key as it was written. */
+  readonly names: ReadonlyMap<string, string>
+}
+
+/** Moves gunicorn's keys (`workers: 4`, `max_requests: 100`, `wsgi_app: shop:app`) to where our options have them. */
+export function placeGunicornKeys(values: Values, table: readonly OptionSpec[]): Placed {
   const placed: Values = {}
   const faults: string[] = []
+  const names = new Map<string, string>()
   for (const [key, value] of Object.entries(values)) {
     const setting = findKey(key, value, table)
     const path = setting && optionFor(setting, table)?.path
     if (path === undefined) placed[key] = mergeSection(placed[key], value)
     else if (valueAt(values, path) !== undefined) {
       faults.push(`setting '${setting?.name}' is the same as '${path}'; remove one of them`)
-    } else put(placed, path, value)
+    } else {
+      put(placed, path, value)
+      names.set(path, setting?.name ?? key)
+    }
   }
-  return { values: placed, faults }
+  return { values: placed, faults, names }
 }
 
 /** Keys of gunicorn that no option stands for leave the values. */

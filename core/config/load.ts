@@ -95,7 +95,8 @@ export async function loadConfiguration(sources: Sources): Promise<Configuration
     if (isEmpty(options)) continue
     values = mergeValues(values, { [plugin.name]: options })
   }
-  const decoded = decode(table, values, args, sources.env)
+  const names = new Map([file, code, placed].flatMap((each) => [...each.names]))
+  const decoded = decode(table, { values, names, args, env: sources.env })
   const faults = [
     ...args.faults,
     ...[file, code, placed].flatMap((each) => each.faults),

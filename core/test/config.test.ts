@@ -205,7 +205,7 @@ reading(
       assert.is(error.code, 'WSGI_CORE_NOTHING_TO_SERVE', String(error))
     }
     const wrong = { uses: [], argv: '', json: { workers: 'many' }, target }
-    assert.match((await context.faults(wrong))[0] ?? '', /^setting 'workers.count': must be/)
+    assert.match((await context.faults(wrong))[0] ?? '', /^setting 'workers': must be/)
   },
 )
 
