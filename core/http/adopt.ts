@@ -37,8 +37,7 @@ type Member = (this: object, ...args: unknown[]) => unknown
 function bridge(before: object, lean: LeanClass): object {
   const made = Object.create(before) as object
   bridges.add(made)
-  const members = Object.getOwnPropertyDescriptors(lean.prototype)
-  for (const [name, member] of Object.entries(members)) {
+  for (const [name, member] of Object.entries(membersOf(lean.prototype, before))) {
     if (name === 'constructor') continue
     const { get, set, value } = member
     Object.defineProperty(made, name, {
@@ -57,6 +56,13 @@ function bridge(before: object, lean: LeanClass): object {
     })
   }
   return made
+}
+
+/** Those of its base classes, too, up to `end`. */
+function membersOf(prototype: object, end: object): PropertyDescriptorMap {
+  if (prototype === end) return {}
+  const inherited = membersOf(Object.getPrototypeOf(prototype) as object, end)
+  return { ...inherited, ...Object.getOwnPropertyDescriptors(prototype) }
 }
 
 /** As an assignment does where no accessor is in its way. */

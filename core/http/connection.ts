@@ -3,8 +3,9 @@ import type { Socket } from 'node:net'
 import { ChunkDecoder } from './chunked.ts'
 import type { Engine } from './engine.ts'
 import { type BodySource, LeanRequest } from './lean-request.ts'
-import { type AnswerSink, LeanResponse } from './lean-response.ts'
+import { LeanResponse } from './lean-response.ts'
 import { INCOMPLETE, parseHead, REFUSED } from './parser.ts'
+import type { AnswerSink } from './response-body.ts'
 import { nodeError } from './response-head.ts'
 
 /** What the bytes that come are taken for. */
@@ -199,7 +200,8 @@ export class Connection implements BodySource, AnswerSink {
     return this.#left > drain && !(this.#request as LeanRequest).isRead()
   }
 
-  answered(response: LeanResponse, persistent: boolean): void {
+  answered(persistent: boolean): void {
+    const response = this.#response as LeanResponse
     this.#leaving.push(response)
     this.#response = undefined
     response.request.settle()

@@ -1,0 +1,269 @@
+import type { Socket } from 'node:net'
+import type { LeanRequest } from './lean-request.ts'
+import { ResponseFields } from './response-fields.ts'
+import { checkName, checkValue, dateLine, nodeError } from './response-head.ts'
+
+/** What a response needs of its connection. */
+export interface AnswerSink {
+  /** Called when the last bytes written by the response have left, or will never leave. */
+  readonly flushed: (error?: Error | null) => void
+  /** How often the connection itself has corked the socket, to write several answers at once. */
+  readonly corks: number
+  /** Whether nothing may follow this answer on the connection. */
+  isLast(): boolean
+  /** All of the answer has been written; `persistent`: another request may follow. */
+  answered(persistent: boolean): void
+  /** Wants 'drain' when the client has taken what was written. */
+  watchDrain(): void
+  /** An interim answer was asked for: the client may go on. */
+  continued(): void
+  /** Ends the connection at once. */
+  breakOff(error: Error | undefined, reset: boolean): void
+}
+
+export type Callback = (error?: Error | null) => void
+
+/** Buffers up to here are copied behind their head, so that both go in one write. */
+const JOIN_LIMIT = 16_384
+const endings = Buffer.from('\r\n')
+
+/** Framing (RFC 9112 §6): completes the head, and writes the body behind it to the connection's socket. */
+export class ResponseBody extends ResponseFields {
+  readonly request: LeanRequest
+  socket: Socket
+  shouldKeepAlive: boolean
+  strictContentLength = false
+  chunkedEncoding = false
+  /** `end` was called. */
+  finished = false
+  /** Body bytes that went, or go, to the client. */
+  bodyBytes = 0
+  protected sink: AnswerSink | undefined
+  protected headSent = false
+  #trailers = ''
+  #persistent = true
+  /** The body is not what the head says: nothing can follow it. */
+  #mismatch = false
+
+  constructor(request: LeanRequest, socket: Socket, persistent: boolean, sink: AnswerSink) {
+    super(request.method !== 'HEAD')
+    this.request = request
+    this.socket = socket
+    this.shouldKeepAlive = persistent
+    this.sink = sink
+  }
+
+  get _last(): boolean {
+    return !this.#persistent
+  }
+
+  addTrailers(headers: Record<string, unknown> | readonly [string, unknown][]): void {
+    const entries = Array.isArray(headers) ? headers : Object.entries(headers)
+    this.#trailers = ''
+    for (const [name, value] of entries as [string, unknown][]) {
+      checkName(name, 'Trailer name')
+      for (const each of [value].flat()) {
+        this.#trailers += `${name}: ${checkValue(name, each)}\r\n`
+      }
+    }
+  }
+
+  /** Completes the head. `length`: of the whole body where it is known, else -1. */
+  protected startBody(length: number): string {
+    const sink = this.sink as AnswerSink
+    let head = this.lines as string
+    this.headSent = true
+    if (this.sendDate && !this.dateGiven) head += dateLine()
+    this.#persistent =
+      this.shouldKeepAlive && !this.closeGiven && !this.#mismatch && this.statusCode >= 200
+    head += this.#framing(length)
+    if (this.#persistent && sink.isLast()) this.#persistent = false
+    if (!this.#persistent) return `${head}Connection: close\r\n\r\n`
+    if (this.request.httpVersionMinor === 1) return `${head}\r\n`
+    return `${head}Connection: keep-alive\r\n\r\n`
+  }
+
+  /** @returns the field that says where the body ends; without one it is the end of the connection. */
+  #framing(length: number): string {
+    const { statusCode } = this
+    const canChunk = this.request.httpVersionMinor === 1
+    if (statusCode < 200 || statusCode === 204) {
+      this.declared = -1
+      return ''
+    }
+    if (!this.hasBody) {
+      if (this.declared < 0 && length > 0 && statusCode !== 304) this.declared = length
+      return this.declared < 0 ? '' : `Content-Length: ${this.declared}\r\n`
+    }
+    if (canChunk && (this.codingGiven || this.trailerGiven)) return this.#chunked()
+    if (this.declared < 0 && length >= 0 && !this.isRemoved('content-length')) {
+      this.declared = length
+    }
+    if (this.declared >= 0) return `Content-Length: ${this.declared}\r\n`
+    if (canChunk && !this.isRemoved('transfer-encoding')) return this.#chunked()
+    this.#persistent = false
+    return ''
+  }
+
+  #chunked(): string {
+    this.declared = -1
+    this.chunkedEncoding = true
+    return 'Transfer-Encoding: chunked\r\n'
+  }
+
+  /** Bytes beyond the declared length would be read as the next answer: they are not sent. */
+  #allowed(size: number, isEnd: boolean): number {
+    const total = this.bodyBytes + size
+    if (this.declared < 0 || total === this.declared) return size
+    if (total < this.declared && !isEnd) return size
+    if (this.strictContentLength) {
+      const message = `Response body's content-length of ${total} byte(s) does not match the content-length of ${this.declared} byte(s) set in header`
+      throw nodeError(Error, 'ERR_HTTP_CONTENT_LENGTH_MISMATCH', message)
+    }
+    this.#mismatch = true
+    return Math.min(size, this.declared - this.bodyBytes)
+  }
+
+  protected writeBody(
+    chunk: string | Uint8Array,
+    encoding: BufferEncoding | undefined,
+    done: Callback,
+  ): boolean {
+    const { socket } = this
+    if (!socket.writableCorked) {
+      socket.cork()
+      process.nextTick(uncork, socket)
+    }
+    const head = this.headSent ? '' : this.startBody(-1)
+    let bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
+    const allowed = this.#allowed(bytes.length, false)
+    if (allowed < bytes.length) bytes = bytes.subarray(0, allowed)
+    this.bodyBytes += bytes.length
+    if (!this.chunkedEncoding || bytes.length === 0) {
+      if (head !== '') socket.write(head, 'latin1')
+      return socket.write(bytes, done)
+    }
+    socket.write(`${head}${bytes.length.toString(16)}\r\n`, 'latin1')
+    socket.write(bytes)
+    return socket.write(endings, done)
+  }
+
+  protected endBody(
+    chunk: string | Uint8Array | undefined,
+    encoding: BufferEncoding | undefined,
+  ): void {
+    const sink = this.sink
+    if (sink === undefined || this.socket.destroyed) {
+      this.finished = true
+      return
+    }
+    if (this.headSent) this.#endStarted(chunk, encoding, sink)
+    else this.#endWhole(chunk, encoding, sink)
+    this.finished = true
+    while (this.socket.writableCorked > sink.corks) this.socket.uncork()
+    sink.answered(this.#persistent && !this.#mismatch)
+  }
+
+  /** Head and body in one go. */
+  #endWhole(
+    chunk: string | Uint8Array | undefined,
+    encoding: BufferEncoding | undefined,
+    sink: AnswerSink,
+  ): void {
+    const { socket } = this
+    if (typeof chunk === 'string' && (encoding === undefined || isPlain(encoding))) {
+      const size = this.#sizeOf(chunk, encoding)
+      if (size === chunk.length && this.#fits(size)) {
+        const head = this.startBody(size)
+        if (!this.hasBody) socket.write(head, 'latin1', sink.flushed)
+        else if (this.chunkedEncoding) this.#lastChunk(head, Buffer.from(chunk, 'latin1'), sink)
+        else {
+          this.bodyBytes = size
+          socket.write(head + chunk, 'latin1', sink.flushed)
+        }
+        return
+      }
+    }
+    let bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
+    const size = bytes?.length ?? 0
+    if (this.declared >= 0 && this.hasBody && !this.codingGiven && !this.trailerGiven) {
+      const allowed = this.#allowed(size, true)
+      if (allowed !== size) bytes = bytes?.subarray(0, allowed)
+    }
+    const head = this.startBody(size)
+    if (!this.hasBody) socket.write(head, 'latin1', sink.flushed)
+    else if (this.chunkedEncoding) this.#lastChunk(head, bytes, sink)
+    else if (bytes === undefined) socket.write(head, 'latin1', sink.flushed)
+    else {
+      this.bodyBytes = bytes.length
+      writeJoined(socket, head, bytes, sink.flushed)
+    }
+  }
+
+  /** The bytes of a text. A declared length that equals the number of characters says that all are ASCII. */
+  #sizeOf(text: string, encoding: BufferEncoding | undefined): number {
+    if (encoding === 'latin1' || encoding === 'binary') return text.length
+    return text.length === this.declared && text.length > 64
+      ? text.length
+      : Buffer.byteLength(text, 'utf8')
+  }
+
+  #fits(size: number): boolean {
+    return this.declared < 0 || this.declared === size || !this.hasBody
+  }
+
+  #endStarted(
+    chunk: string | Uint8Array | undefined,
+    encoding: BufferEncoding | undefined,
+    sink: AnswerSink,
+  ): void {
+    const { socket } = this
+    if (!this.hasBody) return this.#endQuietly(sink)
+    let bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
+    if (this.chunkedEncoding) return this.#lastChunk('', bytes, sink)
+    const allowed = this.#allowed(bytes?.length ?? 0, true)
+    if (bytes !== undefined && allowed < bytes.length) bytes = bytes.subarray(0, allowed)
+    this.bodyBytes += bytes?.length ?? 0
+    if (bytes === undefined || bytes.length === 0) return this.#endQuietly(sink)
+    socket.write(bytes, sink.flushed)
+  }
+
+  /** Nothing more to write: tells when what was written before has left. */
+  #endQuietly(sink: AnswerSink): void {
+    if (this.socket.writableLength === 0) process.nextTick(sink.flushed)
+    else this.socket.write('', 'latin1', sink.flushed)
+  }
+
+  #lastChunk(head: string, bytes: Uint8Array | undefined, sink: AnswerSink): void {
+    const { socket } = this
+    const last = `0\r\n${this.#trailers}\r\n`
+    if (bytes === undefined || bytes.length === 0) {
+      socket.write(head + last, 'latin1', sink.flushed)
+      return
+    }
+    this.bodyBytes += bytes.length
+    socket.cork()
+    writeJoined(socket, `${head}${bytes.length.toString(16)}\r\n`, bytes)
+    socket.write(`\r\n${last}`, 'latin1', sink.flushed)
+    socket.uncork()
+  }
+}
+
+const isPlain = (encoding: BufferEncoding) =>
+  encoding === 'utf8' || encoding === 'latin1' || encoding === 'utf-8' || encoding === 'binary'
+
+const uncork = (socket: Socket) => socket.uncork()
+
+function writeJoined(socket: Socket, head: string, bytes: Uint8Array, done?: Callback): void {
+  if (bytes.length <= JOIN_LIMIT) {
+    const joined = Buffer.allocUnsafe(head.length + bytes.length)
+    joined.write(head, 0, 'latin1')
+    joined.set(bytes, head.length)
+    socket.write(joined, done)
+    return
+  }
+  socket.cork()
+  socket.write(head, 'latin1')
+  socket.write(bytes, done)
+  socket.uncork()
+}
