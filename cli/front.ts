@@ -28,7 +28,14 @@ export async function serveAsFront(): Promise<number> {
     front.flushLogs()
     process.exit(EXIT.failure)
   })
-  process.on('message', (order: FrontOrder, handle) => front.obey(order, handle as never))
+  process.on('message', (order: FrontOrder, handle) => {
+    if ('order' in order && order.order === 'build') takeName(order.values)
+    front.obey(order, handle as never)
+  })
   await front.ended
   return EXIT.ok
+}
+
+function takeName({ procName }: Readonly<Record<string, unknown>>): void {
+  if (procName) process.title = `wsgi-core: ${procName}`
 }

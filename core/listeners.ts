@@ -146,7 +146,8 @@ export const listen: Listen = async (spec, door, options) => {
   const server = createListener(spec, door, options)
   if (spec.address.kind === 'unix') await removeStaleSocket(spec.address.path)
   try {
-    bind(server, spec.address, options)
+    const { backlog, umask } = options
+    withMask(spec.address, umask, () => server.listen({ ...listenOptions(spec.address), backlog }))
     await once(server, 'listening')
   } catch (error) {
     throw listenError(error as NodeJS.ErrnoException, formatAddress(spec.address, spec.scheme))
@@ -154,11 +155,11 @@ export const listen: Listen = async (spec, door, options) => {
   return server
 }
 
-/** It binds before it returns, so that the mask is that of a Unix socket alone. */
-function bind(server: NetServer, address: Address, { backlog, umask }: CoreOptions): void {
-  const before = address.kind === 'unix' ? process.umask(umask) : undefined
+/** Binds, to a Unix socket with this mask, which is then that of nothing else: `bind` is through when it returns. */
+export function withMask<T>({ kind }: Address, umask: number, bind: () => T): T {
+  const before = kind === 'unix' ? process.umask(umask) : undefined
   try {
-    server.listen({ ...listenOptions(address), backlog })
+    return bind()
   } finally {
     if (before !== undefined) process.umask(before)
   }

@@ -139,6 +139,25 @@ check('owns logs and Unix sockets, which it can open anew', async (context) => {
   assert.is(statSync(log).uid, uid)
 })
 
+check('has all of several fronts, too', async (context) => {
+  const { folder } = context
+  const bind = `unix:${join(folder, 'socket')}`
+  const args = ['-u', USER, '--fronts', '2', '--plugins', 'health', '-n', 'shop']
+  const server = await start(context, args, { bind })
+  assert.is((await who(server)).import, uid)
+  assert.is(statSync(join(folder, 'socket')).mode & 0o777, 0o777)
+  const children = `/proc/${server.pid}/task/${server.pid}/children`
+  const fronts = readFileSync(children, 'utf8').trim().split(' ').map(Number)
+  assert.ok(fronts.length > 2)
+  for (const pid of fronts) assert.is(statusOf(pid, 'Uid'), `${uid}\t${uid}\t${uid}\t${uid}`)
+  const titles = fronts.map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
+  assert.is(titles.filter((title) => title.startsWith('wsgi-core: shop')).length, 2)
+  assert.is((await server.request('/-/ready')).body, '{"status":"ready"}')
+  server.signal('SIGHUP')
+  await server.line(/Reloaded/)
+  assert.is((await who(server)).import, uid)
+})
+
 check('is given no file that a link leads to', async (context) => {
   const target = join(context.folder, 'precious')
   writeFileSync(target, '')

@@ -3,7 +3,13 @@ import { once } from 'node:events'
 import net, { type AddressInfo, type Server as NetServer } from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import { type Address, formatAddress } from '../address.ts'
-import { createListener, type Listen, listenError, removeStaleSocket } from '../listeners.ts'
+import {
+  createListener,
+  type Listen,
+  listenError,
+  removeStaleSocket,
+  withMask,
+} from '../listeners.ts'
 
 /** A socket as Node's own classes hold it; what node:cluster passes to its workers. */
 export interface Handle {
@@ -49,19 +55,20 @@ export class HeldListener {
 }
 
 /** Opens an address for others to accept at. */
-export const hold: Listen = async ({ address, scheme }) => {
+export const hold: Listen = async ({ address, scheme }, _door, { umask }) => {
   try {
-    return new HeldListener(await open(address), address)
+    return new HeldListener(await open(address, umask), address)
   } catch (error) {
     throw listenError(error as NodeJS.ErrnoException, formatAddress(address, scheme))
   }
 }
 
-async function open(address: Address): Promise<Handle> {
+async function open(address: Address, umask: number): Promise<Handle> {
   if (address.kind === 'fd') return checked(createHandle(null, NO_PORT, NO_PORT, address.fd, 0))
   if (address.kind === 'unix') {
     await removeStaleSocket(address.path)
-    return checked(createHandle(address.path, NO_PORT, NO_PORT, undefined, 0))
+    const create = () => createHandle(address.path, NO_PORT, NO_PORT, undefined, 0)
+    return checked(withMask(address, umask, create))
   }
   const found = await lookup(address.host)
   const handle = checked(createHandle(found.address, address.port, found.family, undefined, 0))
