@@ -119,7 +119,7 @@ export class Server {
   /**
    * Reads the configuration again and builds a new generation beside the one that serves; swaps when it is ready, and
    * the promise resolves; the old one drains. Where the new one fails the old one goes on, and the promise rejects.
-   * Calls queue up.
+   * Calls queue up, behind the start too.
    */
   reload(): Promise<void> {
     const next = this.#reloading.catch(() => {}).then(() => this.#reload())
@@ -270,6 +270,7 @@ export class Server {
   }
 
   async #reload(): Promise<void> {
+    if (this.#state === 'starting') await this.#starting.catch(() => {}) // whoever has started it is told
     if (this.#state !== 'serving') throw new BadState('reload', this.#state)
     const old = this.#current as AnyGeneration
     while (this.#retiring.size >= MOST_RETIRING) await Promise.race(this.#retiring)

@@ -3,15 +3,18 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { openConnection } from '../../testing/index.ts'
-import { errors, type Server } from '../index.ts'
+import { createServer, errors, type Server } from '../index.ts'
 
 import {
+  type Apply,
   answerOf,
+  type Context,
   deferred,
   fails,
   GET,
   LAST,
   occupy,
+  plugin,
   portOf,
   sayGeneration,
   slow,
@@ -73,6 +76,39 @@ reloading('reads the config file again', async (context) => {
   await server.reload()
   assert.is(server.configuration?.core.keepAlive, 3)
 })
+
+reloading('waits for a start that is under way', async (context) => {
+  const begun = deferred()
+  const released = deferred()
+  const { listening, server } = begin(context, ({ hooks, generation }) => {
+    if (generation > 1) return
+    hooks.beforeListen.tapPromise('test', async () => {
+      begun.resolve()
+      await released.promise
+    })
+  })
+  await begun.promise
+  const reloaded = server.reload()
+  released.resolve()
+  await Promise.all([listening, reloaded])
+})
+
+reloading('is refused where the start fails that it waits for', async (context) => {
+  const { listening, server } = begin(context, ({ hooks }) => {
+    hooks.beforeListen.tap('test', () => {
+      throw new Error('no luck')
+    })
+  })
+  const failed = fails(listening)
+  assert.is((await fails(server.reload())).code, 'WSGI_CORE_BAD_STATE')
+  assert.match((await failed).message, /no luck$/)
+})
+
+function begin({ undo }: Context, apply: Apply) {
+  const server = createServer({ bind: ['127.0.0.1:0'], logLevel: 'critical' }).use(plugin(apply))
+  undo.push(() => server.close())
+  return { server, listening: server.listen() }
+}
 
 reloading('calls queue up', async (context) => {
   const { server, request } = await start(context, sayGeneration)

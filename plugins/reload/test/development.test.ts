@@ -71,6 +71,7 @@ test('a module that is imported by a request, and what a glob names', async ({ s
   const server = await site.start(args, 'shop:app')
   for (let count = 0; count < 4; count++) await answers(server, 'one a')
   site.write('later.py', 'text = b"two "\n')
+  await server.line(/Reloaded/)
   await answers(server, 'two a')
   const from = server.log().length
   site.write('words/de/word.txt', 'b')

@@ -21,6 +21,7 @@ for (const { reloads, args } of [
   { reloads: 10, args: ['-w', '2'] },
   { reloads: 2, args: ['-w', '2', '--preload'] },
   { reloads: 1, args: ['-w', '1', '--threads', '2'] },
+  { reloads: 1, args: ['-w', '2', '--fronts', '2'] },
 ]) {
   test(`no request of 64 connections is lost in ${reloads} reloads (${args.join(' ')})`, async ({
     site,
