@@ -15,7 +15,7 @@ import { WaitingLine } from './waiting-line.ts'
 /** Slots beyond those that workers execute: one that waits for each reader, and what one write batches. */
 const BATCH = 16
 /** How long a slot may be taken and not yet on the scoreboard before it counts as lost, in milliseconds. */
-const LOST_AFTER = 250
+const LOST_AFTER = 1000
 /** When a mark for which there was no room is tried again, in milliseconds. */
 const MARK_AGAIN = 20
 /** How often what need not be noticed at once is looked at, in milliseconds. */
@@ -297,12 +297,22 @@ export class Dispatcher implements Front {
   /** Slots that were taken and show on no scoreboard entry, now or a moment later, went with the dead. */
   #reviewLost(suspects: readonly number[]): void {
     const seen = new Set(this.#executing().map(({ id }) => id))
-    const timer = setTimeout(() => {
+    const review = () => {
       if (this.#closed) return
       for (const { id } of this.#executing()) seen.add(id)
-      for (const id of suspects) if (!seen.has(id)) this.#again(id)
-    }, LOST_AFTER)
-    timer.unref()
+      if (this.#hasUnread)
+        wait() // an answer may lie there
+      else for (const id of suspects) if (!seen.has(id)) this.#again(id)
+    }
+    // after a turn in which what has come was read: the event loop may have been busy all the time
+    const wait = () => setTimeout(() => setImmediate(review), LOST_AFTER).unref()
+    wait()
+  }
+
+  /** Some worker's answers wait until a client that does not keep up has room. */
+  get #hasUnread(): boolean {
+    for (const link of this.#links) if (link.isPaused) return true
+    return false
   }
 
   /** The app never saw this request, so it can safely be given to another worker. */

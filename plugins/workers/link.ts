@@ -60,6 +60,11 @@ export class WorkerLink implements Source {
     this.#socket.resume()
   }
 
+  /** What has come over it is not read before its job has room. */
+  get isPaused(): boolean {
+    return this.#socket.isPaused()
+  }
+
   pause(): void {
     this.#socket.pause()
   }

@@ -42,7 +42,7 @@ export class WorkerPool implements Pool {
   constructor(options: PoolOptions, runtime: Runtime, log: Logger) {
     const { queueLimit: limit, retrySafe, quickLane } = options
     const settings = { limit, retrySafe, quickLane, entries: MAX_ENTRIES, log }
-    const dispatcher = new Dispatcher(this.#directory, settings)
+    const dispatcher = this.#directory.fill(() => new Dispatcher(this.#directory, settings))
     this.#dispatcher = dispatcher
     this.#supervisor = new Supervisor(options, runtime, log, {
       directory: this.directory,

@@ -21,6 +21,7 @@ import {
   SLOT_SIZE,
   writeSlotHeader,
 } from './slot.ts'
+import { writeAll } from './write-all.ts'
 
 /** The most slots under way at a time; the pipe has room for as many (1 MiB), so no write ever waits. */
 export const MAX_DEPTH = 192
@@ -206,7 +207,7 @@ export class Queue {
     else if (body.kind === 'file') kind = this.#placeFile(body.path, job.id)
     else if (body.kind === 'onDemand') kind = BODY.onDemand
     if (!inSlot && kind !== BODY.inline)
-      writeSync(this.#bodies, environ, block * BLOCK_SIZE, 'latin1')
+      writeAll(this.#bodies, Buffer.from(environ, 'latin1'), block * BLOCK_SIZE)
     writeSlotHeader(this.#stage, at, {
       kind: KIND.request,
       flags: inSlot ? 0 : ENVIRON_IN_BLOCK,
@@ -235,11 +236,11 @@ export class Queue {
       return BODY.inline
     }
     if (inSlot) {
-      writeSync(this.#bodies, bytes, 0, bytes.length, block * BLOCK_SIZE)
+      writeAll(this.#bodies, bytes, block * BLOCK_SIZE)
       return BODY.block
     }
-    writeSync(this.#bodies, environ, block * BLOCK_SIZE, 'latin1')
-    writeSync(this.#bodies, bytes, 0, bytes.length, block * BLOCK_SIZE + environ.length)
+    writeAll(this.#bodies, Buffer.from(environ, 'latin1'), block * BLOCK_SIZE)
+    writeAll(this.#bodies, bytes, block * BLOCK_SIZE + environ.length)
     return BODY.inline
   }
 

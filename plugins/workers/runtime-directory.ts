@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { NoRuntimeDirectory } from './errors.ts'
 import { markOwner, PREFIX, removeLeftovers } from './leftovers.ts'
 
@@ -30,9 +30,19 @@ export class RuntimeDirectory implements Folder {
       if (!cleaned.has(parent)) removeLeftovers(parent)
       cleaned.add(parent)
       this.path = mkdtempSync(join(resolve(parent), PREFIX)) // mkdtemp makes it 0700
-      markOwner(this.path)
     } catch (error) {
-      throw new NoRuntimeDirectory(parent, (error as Error).message)
+      throw noFolder(parent, error)
+    }
+    this.fill(() => markOwner(this.path))
+  }
+
+  /** Makes what belongs into it; where the disk is full, for example, nothing of it stays. */
+  fill<Made>(make: () => Made): Made {
+    try {
+      return make()
+    } catch (error) {
+      this.remove()
+      throw noFolder(dirname(this.path), error)
     }
   }
 
@@ -44,5 +54,8 @@ export class RuntimeDirectory implements Folder {
     rmSync(this.path, { recursive: true, force: true })
   }
 }
+
+const noFolder = (parent: string, error: unknown) =>
+  new NoRuntimeDirectory(parent, (error as Error).message)
 
 const defaultParent = () => (Buffer.byteLength(tmpdir()) <= LONGEST ? tmpdir() : '/tmp')

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
+import { writeAll } from './write-all.ts'
 
 const ENTRY = 64
 /** Marks a request in a scoreboard field: bit 63. */
@@ -25,7 +26,7 @@ export class Scoreboard {
   constructor(path: string, entries: number, isNew = true) {
     this.#fd = openSync(path, isNew ? 'wx+' : 'r+', 0o600)
     this.#view = Buffer.alloc(entries * ENTRY)
-    if (isNew) writeSync(this.#fd, this.#view) // all of it: a worker that writes where a full disk has no page gets SIGBUS
+    if (isNew) writeAll(this.#fd, this.#view, 0) // all of it: a worker that writes where a full disk has no page gets SIGBUS
   }
 
   /** Reads the first `entries` entries. @returns those that execute a request. */

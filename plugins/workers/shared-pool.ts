@@ -38,7 +38,7 @@ export class SharedPool {
   constructor(options: PoolOptions, { runtime, watches }: Join, log: Logger) {
     const flags = { retrySafe: false, quickLane: false } // it dispatches no requests
     const settings = { limit: 0, ...flags, entries: MAX_ENTRIES, log }
-    this.#orders = new Dispatcher(this.#directory, settings)
+    this.#orders = this.#directory.fill(() => new Dispatcher(this.#directory, settings))
     this.#fronts.set(0, this.#orders)
     const watch = watches
       ? (files: readonly string[]) => this.#tell({ type: 'files', files })

@@ -101,6 +101,33 @@ check('breaks off an answer that its client does not read, and goes on', async (
   await until('no file is left', () => files(disk).length === 0)
 })
 
+check(
+  'from the start ends the start, with the place in the log, and leaves nothing',
+  async ({ site }) => {
+    const disk = smallDisk()
+    fill(disk, 8192)
+    const { code, output } = await site.run(['life:app'], { env: { TMPDIR: disk } })
+    assert.is(code, 1)
+    assert.match(
+      output,
+      /cannot make a private folder in '.*ENOSPC/,
+    )
+    assert.equal(readdirSync(disk), ['filler'])
+  },
+)
+
+check('when the server is reloaded leaves the old workers at it', async ({ site }) => {
+  const disk = smallDisk()
+  const server = await site.start(['-w', '1'], 'life:app', { env: { TMPDIR: disk } })
+  const { body: pid } = await server.request('/pid')
+  fill(disk, 8192)
+  const before = readdirSync(disk)
+  server.signal('SIGHUP')
+  await server.line(/cannot make a private folder/)
+  assert.is((await server.request('/pid')).body, pid)
+  assert.equal(readdirSync(disk), before)
+})
+
 check('of wsgi.tmpUploadDir leaves the pool alone', async ({ site }) => {
   const disk = smallDisk()
   site.write('config.json', JSON.stringify({ wsgi: { tmpUploadDir: disk } }))
