@@ -1,4 +1,5 @@
 import type { PlainError } from '../../core/index.ts'
+import type { RequestName } from './front.ts'
 import type { Failure } from './job.ts'
 import type { Runtime } from './spawner.ts'
 
@@ -11,8 +12,13 @@ export type ToSupervisor = { readonly pool: number } & (
       /** Whether the front wants to hear of the app's files. */
       readonly watches: boolean
     }
-  /** Whether somebody still waited for a request that the supervisor has failed. */
-  | { readonly type: 'told'; readonly ticket: number; readonly waited: boolean }
+  /** Whether somebody still waited for a request that the supervisor has failed, and which it was. */
+  | {
+      readonly type: 'told'
+      readonly ticket: number
+      readonly waited: boolean
+      readonly request?: RequestName | undefined
+    }
   /** It has no more requests. The workers end when all fronts have said so. */
   | { readonly type: 'leave'; readonly grace: number }
 )

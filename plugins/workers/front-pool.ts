@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { fromPlain, type SupervisorLink } from '../../core/index.ts'
 import { deferred } from './deferred.ts'
 import { Dispatcher } from './dispatcher.ts'
+import type { Told } from './front.ts'
 import type { ToFront, ToSupervisor, Unaddressed } from './front-messages.ts'
 import type { Job } from './job.ts'
 import { MAX_ENTRIES, type Pool, type PoolOptions, unlessAborted } from './pool.ts'
@@ -101,7 +102,7 @@ export class FrontPool implements Pool {
   }
 
   #fail({ id, failure, ticket }: Extract<ToFront, { type: 'fail' }>): void {
-    const told = (waited: boolean) => this.#say({ type: 'told', ticket, waited })
+    const told: Told = (waited, request) => this.#say({ type: 'told', ticket, waited, request })
     if (this.#dispatcher) this.#dispatcher.fail(id, failure, told)
     else told(false)
   }

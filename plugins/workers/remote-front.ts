@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs'
 import { Socket } from 'node:net'
-import type { Front } from './front.ts'
+import type { Front, RequestName, Told } from './front.ts'
 import type { ToFront, Unaddressed } from './front-messages.ts'
 import type { Failure } from './job.ts'
 
@@ -8,7 +8,7 @@ import type { Failure } from './job.ts'
 export class RemoteFront implements Front {
   readonly #answers: string
   readonly #say: (message: Unaddressed<ToFront>) => void
-  readonly #asked = new Map<number, (waited: boolean) => void>()
+  readonly #asked = new Map<number, Told>()
   #readers = 0
   #lastTicket = 0
   #fd: number | undefined
@@ -35,7 +35,7 @@ export class RemoteFront implements Front {
     this.#say({ type: 'open' })
   }
 
-  fail(id: number, failure: Failure, told: (waited: boolean) => void = () => {}): void {
+  fail(id: number, failure: Failure, told: Told = () => {}): void {
     const ticket = ++this.#lastTicket
     this.#asked.set(ticket, told)
     this.#say({ type: 'fail', id, failure, ticket })
@@ -46,8 +46,8 @@ export class RemoteFront implements Front {
   }
 
   /** The answer to a `fail`. */
-  told(ticket: number, waited: boolean): void {
-    this.#asked.get(ticket)?.(waited)
+  told(ticket: number, waited: boolean, request?: RequestName): void {
+    this.#asked.get(ticket)?.(waited, request)
     this.#asked.delete(ticket)
   }
 

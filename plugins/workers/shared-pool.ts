@@ -59,7 +59,7 @@ export class SharedPool {
   receive(from: FrontLink, plugin: string, message: ToSupervisor): void {
     const { number } = from
     if (message.type === 'told')
-      this.#members.get(number)?.remote.told(message.ticket, message.waited)
+      this.#members.get(number)?.remote.told(message.ticket, message.waited, message.request)
     else if (message.type === 'leave') this.#leave(number, message.grace)
     else {
       const { pool, pid } = message

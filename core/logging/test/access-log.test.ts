@@ -428,16 +428,21 @@ files.run()
 
 const stdout = suite('access log on stdout')
 
-const run = (code: string, tail = ''): SpawnSyncReturns<string> => {
+const NODE = '"$0" --import tsx --input-type=module -e "$1"'
+
+const run = (code: string, tail = ''): SpawnSyncReturns<string> => runCommand(code, NODE + tail)
+
+/** A shell command in which NODE runs this code. */
+function runCommand(code: string, command: string): SpawnSyncReturns<string> {
   const module = JSON.stringify(new URL('../access-log.ts', import.meta.url).href)
   const source = `import { createAccessLog } from ${module}
     const entry = ${JSON.stringify(entry())}
     entry[2].time = new Date(0)
     ${code}`
-  const command = `"$0" --import tsx --input-type=module -e "$1" ${tail}`
   return spawnSync('sh', ['-c', command, process.execPath, source], {
     encoding: 'utf8',
-    timeout: 20_000,
+    timeout: 60_000,
+    maxBuffer: 64 * 1024 * 1024,
   })
 }
 
@@ -465,6 +470,28 @@ stdout('gets whole lines from two writers on one pipe', () => {
   assert.ok(lines.every((line) => /^(a{99}|b{99})$/.test(line)))
 })
 
+const WRITER = `const log = createAccessLog({ file: process.env.LOG, format: '%(a)s' })
+  for (let i = 0; i < 3000; i++) {
+    entry[0].rawHeaders[3] = process.env.SIGN.repeat(1 + (i * 37) % 4000)
+    log.write(...entry)
+    if (i % 10 === 0) await new Promise(setImmediate)
+  }
+  await log.close()`
+
+for (const place of ['pipe', 'file']) {
+  stdout(`gets whole lines from several processes on one ${place}`, () => {
+    const folder = mkdtempSync(join(tmpdir(), 'wsgi-core-access-'))
+    const file = join(folder, 'access.log')
+    const log = place === 'pipe' ? '-' : file
+    const writers = ['a', 'b', 'c'].map((sign) => `LOG=${log} SIGN=${sign} ${NODE} &`)
+    const { stderr } = runCommand(WRITER, `{ ${writers.join(' ')} wait; } | cat >> ${file}`)
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
+    rmSync(folder, { recursive: true })
+    assert.is(lines.length, 9000, stderr)
+    assert.ok(lines.every((line) => /^(a+|b+|c+)$/.test(line) && line.length <= 4000))
+  })
+}
+
 stdout('keeps up when each turn of the event loop brings more than a batch', () => {
   const { stdout: text, stderr } = run(
     `const log = createAccessLog({ file: '-', format: '%(s)s' })
@@ -473,7 +500,7 @@ stdout('keeps up when each turn of the event loop brings more than a batch', () 
       await new Promise(setImmediate)
     }
     await log.close()`,
-    '| wc -l',
+    ' | wc -l',
   )
   assert.is(stderr, '')
   assert.is(text.trim(), '4000000')
@@ -484,7 +511,7 @@ stdout('does not keep the process alive, nor hang it when the reader is gone', (
     `const log = createAccessLog({ file: '-', lost: (e) => console.error(e.message) })
     const timer = setInterval(() => { for (let i = 0; i < 200; i++) log.write(...entry) }, 5)
     setTimeout(async () => { clearInterval(timer); await log.close(); console.error('out') }, 500)`,
-    '| head -n 1',
+    ' | head -n 1',
   )
   assert.is(error, undefined)
   assert.match(stderr, /^log '-' is losing lines: EPIPE.*\nout\n$/)
@@ -497,7 +524,7 @@ stdout('lets the process go when its reader stalls', () => {
     const start = performance.now()
     await log.close()
     console.error(performance.now() - start > 1500 ? 'gave up' : 'quick')`,
-    '| sleep 5',
+    ' | sleep 5',
   )
   assert.is(error, undefined)
   assert.match(stderr, /gave up/)
