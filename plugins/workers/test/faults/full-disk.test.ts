@@ -108,10 +108,7 @@ check(
     fill(disk, 8192)
     const { code, output } = await site.run(['life:app'], { env: { TMPDIR: disk } })
     assert.is(code, 1)
-    assert.match(
-      output,
-      /cannot make a private folder in '.*ENOSPC/,
-    )
+    assert.match(output, /cannot make a private folder in '.*ENOSPC/)
     assert.equal(readdirSync(disk), ['filler'])
   },
 )
