@@ -1,4 +1,4 @@
-import { type FSWatcher, statSync, watch } from 'node:fs'
+import { type FSWatcher, realpathSync, statSync, watch } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { entriesOf, foldersBelow, type Pattern } from './globs.ts'
 
@@ -33,10 +33,13 @@ export class Watcher {
     this.#events = events
   }
 
+  /** Where the path is a link, what it leads to is watched too. */
   addFile(path: string): void {
     if (this.#closed || this.#files.has(path)) return
     this.#watchFolder(dirname(path))
     this.#meet(path)
+    const real = realPathOf(path)
+    if (real !== undefined && real !== path) this.addFile(real)
   }
 
   /** @returns how many files match it now. */
@@ -153,6 +156,14 @@ interface WatchedFolder {
 const inodeOf = (folder: string) => statOf(folder)?.ino
 
 const depthOf = (path: string) => path.split('/').length
+
+function realPathOf(path: string): string | undefined {
+  try {
+    return realpathSync(path)
+  } catch {
+    return undefined // not there yet
+  }
+}
 
 function statOf(path: string) {
   try {

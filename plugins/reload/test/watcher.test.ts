@@ -4,6 +4,7 @@ import {
   mkdtempSync,
   renameSync,
   rmSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -66,6 +67,20 @@ watching(
     }
   },
 )
+
+watching('sees what a link leads to', async (context) => {
+  const { folder, watcher } = context
+  mkdirSync(join(folder, 'releases'))
+  write(context, 'releases/b.py', 'one')
+  symlinkSync('releases/b.py', join(folder, 'b.py'))
+  watcher.addFile(join(folder, 'b.py'))
+  save(context, 'releases/b.py')
+  await sees(context, 'releases/b.py')
+  write(context, 'c.py', 'another')
+  rmSync(join(folder, 'b.py'))
+  symlinkSync('c.py', join(folder, 'b.py'))
+  await sees(context, 'b.py')
+})
 
 watching('sees a file that was gone for a while', async (context) => {
   const { folder, watcher } = context
