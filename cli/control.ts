@@ -33,7 +33,7 @@ const MOST_CONNECTIONS = 16
 /** Where the server of a pid file is asked. */
 export const controlPath = (pidfile: string): string => `${pidfile}.ctl`
 
-export const TOO_LONG = 'its path is longer than the system allows for a socket'
+export const TOO_LONG = 'the path of the control socket beside it is longer than the system allows'
 
 export const isTooLong = (path: string): boolean => Buffer.byteLength(path) > LONGEST_PATH
 
