@@ -19,6 +19,8 @@ export function handleSignals(server: Server): Promise<void> {
       void reload(server)
     })
     process.on('SIGUSR1', () => reopenLogs(server))
+    process.on('SIGTTIN', () => resize(server, 'ttin', 1))
+    process.on('SIGTTOU', () => resize(server, 'ttou', -1))
     for (const signal of UNHANDLED) process.on(signal, () => ignore(server, signal))
   })
 }
@@ -28,8 +30,13 @@ function reopenLogs(server: Server): void {
   server.reopenLogs()
 }
 
+function resize(server: Server, name: string, delta: 1 | -1): void {
+  server.log?.info(`Handling signal: ${name}`)
+  void server.resize(delta)
+}
+
 /** Their default action would end or stop the process. */
-const UNHANDLED = ['SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as const
+const UNHANDLED = ['SIGUSR2'] as const
 
 function ignore(server: Server, signal: NodeJS.Signals): void {
   server.log?.warn(`signal ${signal.slice(3).toLowerCase()} is ignored: it has no meaning here yet`)

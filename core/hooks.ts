@@ -70,6 +70,8 @@ export const createHooks = () =>
     ),
     /** Something went wrong, with its cause; `request` where it belongs to one. An error here goes to the log. */
     failed: new SyncHook<[Error, IncomingMessage | undefined]>(['error', 'request'], 'failed'),
+    /** The operator wants as many workers more (or, below 0, fewer): who has any obeys, until the next generation. */
+    resize: new SyncHook<[number]>(['delta'], 'resize'),
     /** The server was told to stop. It accepts for `shutdownDelay` more: tell those who send requests here. */
     beforeClose: new SyncHook<[]>([], 'beforeClose'),
     /** This generation takes no more requests: drain. */

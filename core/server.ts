@@ -135,6 +135,13 @@ export class Server {
     return this.#closing
   }
 
+  /** Has one worker more, or one fewer, until the next reload. Waits for what is under way: a start, a reload. */
+  async resize(delta: 1 | -1): Promise<void> {
+    await this.#starting.catch(() => {})
+    await this.#reloading.catch(() => {})
+    if (this.#state === 'serving') this.#current?.core.hooks.resize.call(delta)
+  }
+
   /** Opens the log files anew, after a rotation. A file that cannot be opened is logged: the old one goes on. */
   reopenLogs(): void {
     this.#logs?.reopen()

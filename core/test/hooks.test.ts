@@ -70,6 +70,7 @@ function tapAll({ hooks }: Core, note: (name: keyof Hooks) => void): void {
   hooks.response.tap(tap, () => note('response'))
   hooks.finished.tap(tap, () => note('finished'))
   hooks.failed.tap(tap, () => note('failed'))
+  hooks.resize.tap(tap, (delta) => note(delta === 1 ? 'resize' : 'request'))
   hooks.beforeRetire.tap(tap, () => note('beforeRetire'))
   // `environ` is called by who builds one: see plugins/wsgi/test.
 }
@@ -90,11 +91,13 @@ life('are all called, each at its place', async (context) => {
   assert.is((await server.request('/routed')).body, 'routed')
   assert.is((await server.request('/elsewhere')).body, 'handled')
   assert.is((await server.request('/throws')).status, 500)
+  await server.server.resize(1)
   await server.server.close()
   assert.equal(seen, [
     ...['request', 'response', 'finished'],
     ...['request', 'handle', 'response', 'finished'],
     ...['request', 'failed', 'response', 'finished'],
+    'resize',
     'beforeRetire',
   ])
 })

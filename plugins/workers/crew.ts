@@ -33,6 +33,13 @@ export class Crew {
     return this.all.filter((worker) => worker.takesWork).length
   }
 
+  /** Workers that are to be here in a while: those that leave are not, those whose place is still to be taken are. */
+  get staying(): WorkerHandle[] {
+    return this.all.filter(
+      ({ state, replacement }) => state !== 'leaving' || replacement?.state === 'dead',
+    )
+  }
+
   /** Whether anybody is leaving for good, and perhaps waits in a read. */
   get hasLeaving(): boolean {
     return this.all.some(({ state, replacement }) => state === 'leaving' && !replacement)

@@ -127,7 +127,11 @@ export default definePlugin({
     )
     core.provide(name, {
       createPool(runtime) {
-        if (!supervisor) return kept(new WorkerPool(settings, runtime, log))
+        if (!supervisor) {
+          const pool = new WorkerPool(settings, runtime, log)
+          core.hooks.resize.tap(name, (delta) => pool.resize(delta))
+          return kept(pool)
+        }
         const pool = frontPools.length
         const say = (message: object) => supervisor.send(name, { ...message, pool })
         const made = new FrontPool(settings, runtime, log, supervisor, say)
@@ -145,6 +149,7 @@ export default definePlugin({
     const { fronts } = core.links
     if (!fronts) return
     const pools = new SharedPools(name, fronts, settingsOf(core, options), core.logger(name))
+    core.hooks.resize.tap(name, (delta) => pools.resize(delta))
     core.defer(name, () => pools.stop(0))
   },
 })

@@ -82,6 +82,11 @@ export class WorkerPool implements Pool {
     this.#dispatcher.cancel(job)
   }
 
+  /** Has so many workers more, or fewer; at least one stays. */
+  resize(delta: number): void {
+    this.#supervisor.resize(delta)
+  }
+
   stop(grace: number): Promise<void> {
     this.#stopped ??= this.#stop(grace)
     return this.#stopped

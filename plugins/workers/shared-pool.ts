@@ -85,6 +85,11 @@ export class SharedPool {
     )
   }
 
+  /** Has so many workers more, or fewer; at least one stays. */
+  resize(delta: number): void {
+    this.#supervisor.resize(delta)
+  }
+
   /** Ends all workers: each finishes what it executes within `grace` milliseconds, then it is killed. */
   stop(grace: number): Promise<void> {
     this.#stopped ??= this.#stop(grace)

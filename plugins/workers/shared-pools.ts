@@ -22,6 +22,10 @@ export class SharedPools {
     )
   }
 
+  resize(delta: number): void {
+    for (const pool of this.#pools.values()) pool.resize(delta)
+  }
+
   /** Whatever the fronts have come to: nothing is left of the pools. */
   async stop(grace: number): Promise<void> {
     await Promise.all([...this.#pools.values()].map((pool) => pool.stop(grace)))

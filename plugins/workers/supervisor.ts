@@ -42,6 +42,8 @@ export interface Workplace {
   readonly orders: Pick<Dispatcher, 'wakeAll'>
 }
 
+/** With those that are leaving, no more than the scoreboard has entries for. */
+const MOST_THREADS = 2048
 /** Workers of a reload that boot at a time: imports compute, and others are answering requests meanwhile. */
 const BOOTING_BESIDE = Math.max(1, Math.floor(availableParallelism() / 2))
 /** One coarse wheel for all time limits, in milliseconds. */
@@ -62,6 +64,8 @@ export class Supervisor {
   readonly #waker: Waker
   readonly #outputs: WorkerOutputs | undefined
   #spawner!: Spawner
+  /** How many workers there are to be now. */
+  #count: number
   /** The fronts of which the spawner was told when it started. */
   #known: readonly number[] = []
   #failures = 0
@@ -77,6 +81,7 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions, runtime: Runtime, log: Logger, place: Workplace) {
     this.#options = options
+    this.#count = options.count
     this.#runtime = runtime
     this.#log = log
     this.#place = place
@@ -100,7 +105,8 @@ export class Supervisor {
   /** Starts the processes without waiting for them. */
   launch(): void {
     this.#startSpawner()
-    const { count, generation } = this.#options
+    const { generation } = this.#options
+    const count = this.#count
     const first = generation === 1 ? count : Math.min(count, BOOTING_BESIDE)
     for (let number = 0; number < first; number++) this.#spawn() // the others as these become ready
     this.#timer = setInterval(() => this.#tick(), TICK)
@@ -109,6 +115,26 @@ export class Supervisor {
   /** Resolves when the first worker of a first start, all workers of a reload, are ready to serve. */
   get ready(): Promise<void> {
     return this.#ready.promise
+  }
+
+  /** Has so many workers more, or fewer; at least one stays. Those that go finish what they execute. */
+  resize(delta: number): void {
+    const most = Math.floor(MOST_THREADS / this.#options.threads)
+    const count = Math.max(1, Math.min(most, this.#count + delta))
+    if (this.#stopping || count === this.#count) return
+    this.#count = count
+    this.#log.info({ workers: count }, 'the number of workers changes')
+    while (this.#crew.staying.length < count) this.#spawn()
+    while (this.#crew.staying.length > count) this.#sendAway()
+  }
+
+  /** The oldest one that serves; where none does, one that boots. */
+  #sendAway(): void {
+    const { staying } = this.#crew
+    const worker = (staying.find(({ state }) => state === 'serving') ?? staying[0]) as WorkerHandle
+    for (const old of this.#crew.all) if (old.replacement === worker) this.#dismiss(old)
+    worker.state = 'leaving'
+    this.#dismiss(worker)
   }
 
   /** Ends all workers: each finishes what it executes within `grace` milliseconds, then it is killed. */
@@ -201,9 +227,9 @@ export class Supervisor {
     for (const old of this.#crew.all) {
       if (old.replacement === handle) this.#dismiss(old)
     }
-    if (!this.#isReady && this.#crew.size < this.#options.count) this.#spawn()
+    if (!this.#isReady && this.#crew.size < this.#count) this.#spawn()
     const serving = this.#crew.serving
-    if (serving < (this.#options.generation === 1 ? 1 : this.#options.count)) return
+    if (serving < (this.#options.generation === 1 ? 1 : this.#count)) return
     this.#isReady = true
     this.#ready.resolve()
   }
@@ -252,7 +278,7 @@ export class Supervisor {
     if (this.#stopping) return this.#crew.size === 0 ? this.#emptied.resolve() : undefined
     if (!booted) this.#bootFailed(handle, code, signal)
     else if (!expected) this.#spawn()
-    else if (this.#crew.size < this.#options.count) this.#spawn()
+    else if (this.#crew.size < this.#count) this.#spawn()
   }
 
   #forget(handle: WorkerHandle): void {
@@ -270,7 +296,7 @@ export class Supervisor {
       if (this.#stopping) return
       const old = this.#crew.all.find(({ replacement }) => replacement === handle)
       if (old) old.replacement = this.#spawn()
-      else if (this.#crew.size < this.#options.count) this.#spawn()
+      else if (this.#crew.size < this.#count) this.#spawn()
     }, delay)
     timer.unref()
   }
@@ -290,7 +316,7 @@ export class Supervisor {
       for (const old of this.#crew.all) {
         if (old.replacement?.state === 'dead') old.replacement = this.#spawn()
       }
-      while (this.#crew.size < this.#options.count) this.#spawn()
+      while (this.#crew.size < this.#count) this.#spawn()
     }, delay)
     timer.unref()
   }
