@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Configuration } from '../core/index.ts'
 import { CannotDetach } from './errors.ts'
@@ -45,7 +45,7 @@ export async function detach(
   const { errorLogfile: log, logSyslog } = core
   if (log === '-' && !logSyslog) warn('the error log goes nowhere; name a file by --error-logfile')
   if (core.accessLogfile === '-') warn('the access log goes nowhere; name a file for it')
-  const errors = log === '-' ? openSync('/dev/null', 'w') : openSync(resolve(cwd, log), 'a', 0o640)
+  const errors = openErrors(log === '-' ? '/dev/null' : resolve(cwd, log))
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1] as string, ...argv], {
     detached: true,
     stdio: ['ignore', 'ignore', errors, 'ipc'],
@@ -53,6 +53,17 @@ export async function detach(
   })
   closeSync(errors)
   return outcome(child)
+}
+
+/** What is written past the log: into its file, and nowhere where that is no file, or a fault that the server tells. */
+function openErrors(path: string): number {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found && !found.isFile()) return openSync('/dev/null', 'w')
+  try {
+    return openSync(path, 'a', 0o640)
+  } catch {
+    return openSync('/dev/null', 'w')
+  }
 }
 
 async function outcome(child: ChildProcess): Promise<number> {

@@ -23,18 +23,23 @@ export function wantsOtherUser({ core }: Configuration): boolean {
   return uid !== process.geteuid?.() || gid !== process.getegid?.()
 }
 
-/**
- * Gives up the rights of root for good, in the whole process; whatever it starts from now on has the new user. Unix
- * sockets and logs go with it, so that they can be opened anew.
- * @throws WSGI_CORE_CANNOT_CHANGE_USER
- */
-export function changeUser({ core, cwd, binds }: Configuration): void {
-  const { uid, gid, initgroups } = identityOf(core)
-  if (process.geteuid?.() !== 0) throw new CannotChangeUser(nameOf(core), NOT_ROOT)
+/** Gives Unix sockets and logs, which are open, to the user that the server is about to become. */
+export function giveFiles({ core, cwd, binds }: Configuration): void {
+  if (process.geteuid?.() !== 0) return // `changeUser` says so
+  const { uid, gid } = identityOf(core)
   for (const address of binds) if (address.kind === 'unix') lchownSync(address.path, uid, gid)
   for (const file of [core.errorLogfile, core.accessLogfile]) {
     if (file !== null && file !== '-') giveLog(resolve(cwd, file), uid, gid)
   }
+}
+
+/**
+ * Gives up the rights of root for good, in the whole process; whatever it starts from now on has the new user.
+ * @throws WSGI_CORE_CANNOT_CHANGE_USER
+ */
+export function changeUser({ core }: Configuration): void {
+  const { uid, gid, initgroups } = identityOf(core)
+  if (process.geteuid?.() !== 0) throw new CannotChangeUser(nameOf(core), NOT_ROOT)
   try {
     if (initgroups === undefined) process.setgroups?.([gid])
     else (process as unknown as Initgroups).initgroups(initgroups, gid)

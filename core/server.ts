@@ -7,7 +7,7 @@ import type { Door } from './http/door.ts'
 import { type ListenerSpec, Listeners, listen } from './listeners.ts'
 import { hasAccessLog, Logs } from './logging/logs.ts'
 import type { Plugin, PluginUse } from './plugins.ts'
-import { changeUser, wantsOtherUser } from './privileges.ts'
+import { changeUser, giveFiles, wantsOtherUser } from './privileges.ts'
 import { Refusals } from './refusals.ts'
 import type { AnyGeneration, Role } from './role.ts'
 import { version } from './version.ts'
@@ -262,6 +262,7 @@ export class Server {
       this.#current = generation
       await this.#listeners.open(specs, configuration.core)
       this.#sources.beforeUserChange?.(configuration)
+      giveFiles(configuration)
       changeUser(configuration)
     }
   }

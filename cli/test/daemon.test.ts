@@ -114,6 +114,12 @@ test('cannot take an address that is in use', async (context) => {
   assert.match(end.output, 'is in use')
 })
 
+test('says why its log cannot be opened', async (context) => {
+  const end = await run(context, ['-D', '-p', 'pid', '--error-logfile', 'nowhere/log'])
+  assert.is(end.code, 1)
+  assert.match(end.output, /log file '.*nowhere\/log' cannot be opened/)
+})
+
 test('warns where its logs would go nowhere', async (context) => {
   const end = await run(context, ['-D', '-p', 'pid', '--access-logfile', '-'])
   assert.is(end.code, 0)
