@@ -1,26 +1,12 @@
 // What an access log costs: the same server and application with and without, side by side.
 //
 //   node bench/access-log.mjs --seconds 2 --rounds 5 --connections 16 --only file
-//
-// All servers run for the whole time, and the rounds go from one to the next, so that what else the
-// machine does falls on each of them. What counts is the ratio to `off`, by round, then the median.
-import { execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { parseArgs, promisify } from 'node:util'
-import { CONTENDERS, env, temporary } from './contenders.mjs'
+import { temporary } from './contenders.mjs'
+import { compare, readArguments } from './variants.mjs'
 
-const TICKS = 100 // a second, in /proc/PID/stat on Linux
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '2' },
-    rounds: { type: 'string', default: '5' },
-    workers: { type: 'string', default: '2' },
-    connections: { type: 'string', default: '16' },
-    only: { type: 'string', default: 'file,combined,json,stdout' },
-  },
+const values = readArguments({
+  only: { type: 'string', default: 'file,combined,json,stdout' },
 })
 
 const file = (name) => ['--access-logfile', join(temporary, `${name}.log`)]
@@ -31,100 +17,6 @@ const VARIANTS = {
   json: [...file('json'), '--access-logformat', 'json'],
   stdout: ['--access-logfile', '-'],
 }
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  return port
-}
-
-async function start(options) {
-  const port = await freePort()
-  const { commands } = CONTENDERS.find(({ name }) => name === 'wsgi-core')
-  const [[command, ...args]] = commands('hello:app', port, values.workers)
-  args.splice(-1, 0, ...options)
-  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
-  child.stdout.resume()
-  return { child, url: `http://127.0.0.1:${port}/` }
-}
-
-async function untilReady({ child, url }) {
-  while (child.exitCode === null) {
-    const answer = await fetch(url).catch(() => undefined)
-    if (answer?.ok) return
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  throw new Error(`the server ended with ${child.exitCode}`)
-}
-
-/** Seconds that this process and those below it have used so far. */
-function cpuSeconds(root) {
-  const stats = readdirSync('/proc').flatMap((pid) => (/^\d+$/.test(pid) ? statOf(pid) : []))
-  const tree = new Set([root])
-  for (let size = 0; size !== tree.size; ) {
-    size = tree.size
-    for (const { pid, parent } of stats) if (tree.has(parent)) tree.add(pid)
-  }
-  return stats.reduce((sum, { pid, ticks }) => sum + (tree.has(pid) ? ticks : 0), 0) / TICKS
-}
-
-function statOf(pid) {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1].split(' ')
-    return [{ pid: Number(pid), parent: Number(fields[1]), ticks: +fields[11] + +fields[12] }]
-  } catch {
-    return [] // it has ended
-  }
-}
-
-const run = promisify(execFile)
-
-async function measure({ child, url }) {
-  const before = cpuSeconds(child.pid)
-  const args = ['-t1', `-c${values.connections}`, `-d${values.seconds}`, url]
-  const { stdout: output } = await run('wrk', args)
-  if (/Non-2xx|Socket errors/.test(output)) throw new Error(output)
-  const rate = Number(/Requests\/sec: +([\d.]+)/.exec(output)[1])
-  const requests = Number(/(\d+) requests in/.exec(output)[1])
-  return { rate, cpu: ((cpuSeconds(child.pid) - before) / requests) * 1e6 }
-}
-
-const median = (numbers) => numbers.sort((a, b) => a - b)[Math.floor(numbers.length / 2)]
-
-async function main(servers) {
-  const names = ['off', ...values.only.split(',')]
-  for (const name of names) servers.set(name, await start(VARIANTS[name]))
-  for (const server of servers.values()) {
-    await untilReady(server)
-    await measure(server)
-  }
-  const results = Object.fromEntries(names.map((name) => [name, []]))
-  for (let round = 0; round < Number(values.rounds); round++) {
-    const turn = round % names.length
-    for (const name of [...names.slice(turn), ...names.slice(0, turn)]) {
-      results[name].push(await measure(servers.get(name)))
-    }
-  }
-  console.log(
-    '| access log | requests/s | to off | CPU a request | to off |\n|---|--:|--:|--:|--:|',
-  )
-  for (const name of names) {
-    const ratio = (key) =>
-      median(results[name].map((cell, round) => cell[key] / results.off[round][key])).toFixed(2)
-    const [rate, cpu] = ['rate', 'cpu'].map((key) => median(results[name].map((c) => c[key])))
-    console.log(
-      `| ${name} | ${rate.toFixed(0)} | ${ratio('rate')} | ${cpu.toFixed(1)} µs | ${ratio('cpu')} |`,
-    )
-  }
-}
-
-const servers = new Map()
-try {
-  await main(servers)
-} finally {
-  for (const { child } of servers.values()) child.kill()
-  await Promise.all([...servers.values()].map(({ child }) => child.exitCode ?? once(child, 'exit')))
-  rmSync(temporary, { recursive: true, force: true })
-}
+const names = ['off', ...values.only.split(',')]
+const chosen = Object.fromEntries(names.map((name) => [name, VARIANTS[name]]))
+await compare('access log', chosen, values)
