@@ -114,6 +114,10 @@ export class Logs {
     if (settings === null) return undefined
     return new Syslog({
       ...settings,
+      away: ({ message }) =>
+        this.#log.withoutSyslog(() => {
+          this.logger.warn({ reason: message }, 'the syslog cannot be reached; messages are kept')
+        }),
       lost: ({ message }) => this.#log.withoutSyslog(() => this.logger.error(message)),
       recovered: (lines) => {
         const { address } = settings

@@ -187,6 +187,7 @@ servers('by TCP that goes away gets what was logged meanwhile when it is back', 
   await first.close()
   await server.request('/') // takes some turns of the event loop, in one of which the end is heard of
   logTo(server, names('kept', 500))
+  await until(() => /the syslog cannot be reached.* reason=.*ECONNREFUSED/.test(server.log()))
   const second = await streamReceiver({ port, host: '127.0.0.1' })
   context.undo.push(second.close)
   await until(() => second.lines.some((line) => textOf(line) === 'kept499'))
