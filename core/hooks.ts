@@ -40,7 +40,7 @@ export interface ResponseHead {
  */
 export const createHooks = () =>
   Object.freeze({
-    /** The configuration is final: begin what takes time. Runs beside the building of Fastify; awaited before `beforeListen`. */
+    /** The configuration is final: begin what takes time. Runs beside the building of Fastify (with `--user` after it); awaited before `beforeListen`. */
     prepare: new AsyncParallelHook<[]>([], 'prepare'),
     /** Before Fastify is built: return the options to build it with. */
     fastifyOptions: new SyncWaterfallHook<[FastifyServerOptions]>(['options'], 'fastifyOptions'),
