@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs'
 const SHARE = 8
 const LEAST = 16
 const MOST = 512
+/** So many connections there are in any case: with a limit that is hardly enough to start, too. */
+const FEW = 4
 
 /**
  * How many descriptors the process has in use, found without asking the kernel: it gives the lowest number that is
@@ -25,7 +27,7 @@ export class Descriptors {
     this.#connections++
     const others = descriptor + 1 - this.#connections
     if (others > this.#others) this.#others = others
-    return this.#others + this.#connections > this.#ceiling
+    return this.#connections > FEW && this.#others + this.#connections > this.#ceiling
   }
 
   /** A connection has closed, or it is none any more. */

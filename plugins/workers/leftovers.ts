@@ -39,9 +39,17 @@ export function markOwner(folder: string): void {
 export function removeLeftovers(parent: string): void {
   const self = describeSelf()
   if (!self) return // not Linux: nothing could be proved
-  for (const name of readdirSync(parent)) {
+  for (const name of namesIn(parent)) {
     const folder = join(parent, name)
     if (NAME.test(name) && isAbandoned(folder, self)) removeQuietly(folder)
+  }
+}
+
+function namesIn(parent: string): string[] {
+  try {
+    return readdirSync(parent)
+  } catch {
+    return [] // who may make a folder there need not be allowed to look around
   }
 }
 

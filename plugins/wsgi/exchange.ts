@@ -230,7 +230,10 @@ export class Exchange implements Job {
 
   fail(failure: Failure, cause?: Error): void {
     if (this.#over) return
-    if (cause) return this.#refuse(this.#setting.storage.failed(cause))
+    if (cause) {
+      this.#tellFailed(cause)
+      return this.#refuse(this.#setting.storage.failed(cause))
+    }
     const status = STATUS_OF[failure]
     this.#failed(status, new Error(`no answer from a worker: ${failure}`))
   }

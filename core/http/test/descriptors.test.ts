@@ -28,7 +28,7 @@ test('stay scarce where a place that was given up is taken at once', () => {
 
 test('that others have closed are noticed', () => {
   const descriptors = new Descriptors(128)
-  assert.is(descriptors.taken(111), false)
+  for (const number of numbers(107, 5)) assert.is(descriptors.taken(number), false)
   assert.is(descriptors.taken(112), true)
   descriptors.forget()
   assert.is(descriptors.taken(30), false)
@@ -40,9 +40,17 @@ test('have a share for others that grows with the limit, up to 512', () => {
     [1024, 128],
     [1_048_576, 512],
   ] as const) {
-    assert.is(new Descriptors(limit).taken(limit - share - 1), false)
-    assert.is(new Descriptors(limit).taken(limit - share), true)
+    const descriptors = new Descriptors(limit)
+    const last = limit - share - 1
+    for (const number of numbers(last - 9, 10)) assert.is(descriptors.taken(number), false)
+    assert.is(descriptors.taken(last + 1), true)
   }
+})
+
+test('leave room for a few connections in any case', () => {
+  const descriptors = new Descriptors(40)
+  const taken = [...numbers(30, 5)].map((number) => descriptors.taken(number))
+  assert.equal(taken, [false, false, false, false, true])
 })
 
 test.run()

@@ -39,4 +39,12 @@ test('leaves those below it alone, and says what it takes', async ({ site }) => 
   assert.match(bad.output, /max-worker-memory.*must be a size of 1M or more, such as 512M or 2G/)
 })
 
+test('below what a worker takes from the start is said, and replaces none', async ({ site }) => {
+  const server = await site.start(['-w', '1', '--max-worker-memory', '1M'])
+  await server.line(/--max-worker-memory is below the \d+M of a worker that has just started/)
+  const { body } = await server.request('/pid')
+  assert.is((await server.request('/pid')).body, body)
+  assert.not.match(server.log(), /is replaced/)
+})
+
 test.run()

@@ -66,6 +66,13 @@ class Life:
         if self.memory_limit and time.monotonic() >= self.weigh_at:
             self.weigh()
 
+    def check_limit(self) -> None:
+        """A memory limit below what the loaded app takes would replace each worker after its first request."""
+        size = resident_size()
+        if self.memory_limit and size > self.memory_limit:
+            self.memory_limit = 0
+            log("error", f"--max-worker-memory is below the {size >> 20}M of a worker that has just started; it is not heeded")
+
     def weigh(self) -> None:
         """Wish to be replaced, once, when the process has grown past its limit."""
         self.weigh_at = time.monotonic() + WEIGH_EVERY
@@ -95,6 +102,7 @@ def run_worker(config: dict, number: int, app=None) -> None:
     widen(shared.queue)
     lanes = [Lane(directory, first + index, entry, shared) for index, entry in enumerate(entries)]
     life = Life(number, entries, draw_limit(config), files, config.get("max_worker_memory", 0))
+    life.check_limit()
     signal.signal(signal.SIGTERM, lambda *_: life.leave("signal"))
     set_state(entries, SERVING)
     if files is not None:
