@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { createServer, type Server, Socket } from 'node:net'
 import { Connection, connectionOf, setConnection } from './connection.ts'
+import type { ConnectionLife } from './connection-life.ts'
 import { Descriptors } from './descriptors.ts'
 import type { Door } from './door.ts'
 import type { LeanRequest } from './lean-request.ts'
@@ -42,10 +43,10 @@ export class Engine {
   /** Milliseconds, by a clock that is coarse on purpose. */
   now = performance.now()
   isClosing = false
-  readonly #connections = new Set<Connection>()
+  readonly #connections = new Set<ConnectionLife>()
   readonly #addresses = new Map<string, number>()
   #isCounting = false
-  #candidates: IterableIterator<Connection> | undefined
+  #candidates: IterableIterator<ConnectionLife> | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(door: Door, options: EngineOptions) {
@@ -79,7 +80,7 @@ export class Engine {
   }
 
   /** The connection is somebody else's from here on. */
-  startUpgrade(connection: Connection, request: LeanRequest, rest: Buffer): void {
+  startUpgrade(connection: ConnectionLife, request: LeanRequest, rest: Buffer): void {
     const { socket } = connection
     this.#forget(connection)
     socket.removeListener('error', ignore)
@@ -96,7 +97,7 @@ export class Engine {
 
   /** There is no room for one more connection: one that waits gives its own, if any does. */
   makeRoom(reason: string): boolean {
-    let spare: Connection | undefined
+    let spare: ConnectionLife | undefined
     for (let count = 0; count < SAMPLE; count++) {
       const candidate = this.#nextCandidate()
       if (!candidate) break
@@ -143,7 +144,7 @@ export class Engine {
     socket.on('end', onEnd)
     socket.on('close', onClose)
     this.#connections.add(connection)
-    if (isFull) connection.refuseAtOnce(503, lack)
+    if (isFull) connection.refuse(503, lack)
     else if (this.#isCounting || this.#connections.size > limits.connectionsPerAddress) {
       this.#checkAddress(connection)
     }
@@ -157,18 +158,18 @@ export class Engine {
   }
 
   /** Addresses are counted only while there are so many connections that one address could have too many. */
-  #checkAddress(connection: Connection): void {
+  #checkAddress(connection: ConnectionLife): void {
     if (this.#isCounting) this.#count(connection)
     else for (const each of this.#connections) this.#count(each)
     this.#isCounting = true
     const { address } = connection
     if (address === undefined) return
     if ((this.#addresses.get(address) as number) > this.limits.connectionsPerAddress) {
-      connection.refuseAtOnce(429, 'too many connections from one address')
+      connection.refuse(429, 'too many connections from one address')
     }
   }
 
-  #count(connection: Connection): void {
+  #count(connection: ConnectionLife): void {
     const address = connection.socket.remoteAddress
     if (address === undefined) return // a Unix socket, or gone
     this.#addresses.set(address, (this.#addresses.get(address) ?? 0) + 1)
@@ -182,7 +183,7 @@ export class Engine {
   }
 
   /** The connection's socket is closed. */
-  gone(connection: Connection): void {
+  gone(connection: ConnectionLife): void {
     this.#forget(connection)
     const { address } = connection
     const enough = this.limits.connectionsPerAddress / 2
@@ -195,11 +196,11 @@ export class Engine {
     if (this.#connections.size === 0) this.#stopClock()
   }
 
-  #forget(connection: Connection): void {
+  #forget(connection: ConnectionLife): void {
     if (this.#connections.delete(connection)) descriptors.freed()
   }
 
-  #nextCandidate(): Connection | undefined {
+  #nextCandidate(): ConnectionLife | undefined {
     const next = this.#candidates?.next()
     if (next && !next.done) return next.value
     this.#candidates = this.#connections.values()
@@ -294,7 +295,7 @@ function takeHandles(server: Server, engine: Engine): void {
 }
 
 /** Who has not asked anything yet goes first, then who has waited longest. */
-function isRatherSpared(candidate: Connection, other: Connection): boolean {
+function isRatherSpared(candidate: ConnectionLife, other: ConnectionLife): boolean {
   if (candidate.isFresh !== other.isFresh) return candidate.isFresh
   return candidate.since < other.since
 }

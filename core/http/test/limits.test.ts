@@ -133,9 +133,9 @@ times('of a body that comes too slowly: 408', async ({ open }) => {
 })
 
 times('do not count while the application does not read', async ({ open }) => {
-  const stage = await open({ rateTime: 50, bodyRate: 1_000_000 }, (request, response) => {
+  const stage = await open({ rateTime: 200, bodyRate: 1000 }, (request, response) => {
     request.on('end', () => response.end('ok'))
-    setTimeout(() => request.resume(), 300)
+    setTimeout(() => request.resume(), 600)
   })
   const client = await stage.connect()
   client.send(post('x'.repeat(16 * 1_048_576)))
