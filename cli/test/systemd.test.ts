@@ -198,16 +198,18 @@ service('keeps its variables from the application', async (context) => {
   )
 })
 
-service('serves at the sockets of socket units alone, also after a reload', async (context) => {
-  const wrapper = ['python3', fixture('socket-unit.py'), '2']
-  const server = await start(context, [], { wrapper })
-  const listening = () => [...server.log().matchAll(/Listening at: (\S+)/g)].map(([, url]) => url)
-  await until('it listens at both', () => listening().length === 2)
-  await server.line(/\[WARNING\].*--bind: not used, the sockets are those that systemd has/)
-  server.signal('SIGHUP')
-  await server.line(/Reloaded/)
-  for (const url of listening()) assert.is((await fetch(url as string, CLOSE)).status, 200)
-})
+for (const fronts of ['1', '2']) {
+  service(`serves at the sockets of socket units alone, with ${fronts} fronts`, async (context) => {
+    const wrapper = ['python3', fixture('socket-unit.py'), '2']
+    const server = await start(context, ['--fronts', fronts], { wrapper })
+    const listening = () => [...server.log().matchAll(/Listening at: (\S+)/g)].map(([, url]) => url)
+    await until('it listens at both', () => listening().length === 2)
+    await server.line(/\[WARNING\].*--bind: not used, the sockets are those that systemd has/)
+    server.signal('SIGHUP')
+    await server.line(/Reloaded/)
+    for (const url of listening()) assert.is((await fetch(url as string, CLOSE)).status, 200)
+  })
+}
 
 service('passes the sockets of its units to no other process', async (context) => {
   const server = await start(context, [], { wrapper: ['python3', fixture('socket-unit.py'), '2'] })

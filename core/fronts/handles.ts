@@ -64,7 +64,7 @@ export const hold: Listen = async ({ address, scheme }, _door, { umask }) => {
 }
 
 async function open(address: Address, umask: number): Promise<Handle> {
-  if (address.kind === 'fd') return checked(createHandle(null, NO_PORT, NO_PORT, address.fd, 0))
+  if (address.kind === 'fd') return checked(createHandle(null, 0, NO_PORT, address.fd, 0))
   if (address.kind === 'unix') {
     await removeStaleSocket(address.path)
     const create = () => createHandle(address.path, NO_PORT, NO_PORT, undefined, 0)
