@@ -48,10 +48,11 @@ export function withControl(
 ): Pidfile {
   const open = () => {
     const path = controlPath(pidfile.path)
+    const fail = (cause: Error) => failed(new ControlFailed(path, cause.message, { cause }))
     try {
-      return openSocket(path, (socket) => converse(socket, commands))
+      return openSocket(path, (socket) => converse(socket, commands), fail)
     } catch (cause) {
-      failed(new ControlFailed(path, (cause as Error).message, { cause }))
+      fail(cause as Error)
       return { close() {} }
     }
   }
@@ -72,22 +73,29 @@ export function withControl(
   }
 }
 
-function openSocket(path: string, connected: (socket: Socket) => void): { close(): void } {
+function openSocket(
+  path: string,
+  connected: (socket: Socket) => void,
+  failed: (error: Error) => void,
+): { close(): void } {
   if (isTooLong(path)) throw new Error(TOO_LONG)
   removeStale(path)
   const server = createServer(connected).unref()
   server.maxConnections = MOST_CONNECTIONS
+  server.on('error', failed)
   const umask = process.umask(0o177) // from its first moment nobody else may connect
   server.listen(path) // binds before it returns
   process.umask(umask)
-  const { ino } = lstatSync(path)
+  const inode = inodeOf(path)
   return {
     close() {
       // It removes the file, which must still be its own.
-      if (lstatSync(path, { throwIfNoEntry: false })?.ino === ino) server.close()
+      if (inode !== undefined && inodeOf(path) === inode) server.close()
     },
   }
 }
+
+const inodeOf = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.ino
 
 /** What a killed server left: the pid file is ours already. */
 function removeStale(path: string): void {

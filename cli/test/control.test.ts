@@ -53,6 +53,14 @@ control('does not go where the pid file cannot', async ({ folder, pidfile }) => 
   assert.is(await ask(join(folder, 'a.pid.ctl')), ANSWER)
 })
 
+control('is done without where it cannot be opened', async ({ folder }) => {
+  const path = join(folder, 'none', 'a.pid')
+  const failed = new Promise<Error & { code?: string }>((resolve) => {
+    withControl({ path, unlink() {}, rename() {} }, commands, resolve).unlink()
+  })
+  assert.is((await failed).code, 'WSGI_CORE_CONTROL_FAILED')
+})
+
 control('leaves the socket of another server that has taken its place', async (context) => {
   const path = join(context.folder, 'a.pid.ctl')
   unlinkSync(path)

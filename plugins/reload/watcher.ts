@@ -63,6 +63,7 @@ export class Watcher {
   #enter(folder: string): number {
     this.#watchFolder(folder)
     const found = entriesOf(folder)
+      .filter((entry) => !entry.isDirectory())
       .map(({ name }) => join(folder, name))
       .filter((path) => this.#isMatched(path))
     for (const path of found) this.#meet(path)
@@ -129,10 +130,12 @@ export class Watcher {
 
   #look(path: string): void {
     const known = this.#files.get(path)
-    if (known === undefined && !this.#isMatched(path)) return this.#discover(path)
-    const state = stateOf(path)?.state
-    if (state === undefined || state === known) return // gone: perhaps for a moment only
-    this.#files.set(path, state)
+    if (known === undefined && this.#patterns.length === 0) return
+    const found = stateOf(path)
+    if (!found || found.state === known) return // gone: perhaps for a moment only
+    if (found.isFolder) return this.#discover(path)
+    if (known === undefined && !this.#isMatched(path)) return
+    this.#files.set(path, found.state)
     this.#events.changed(path)
   }
 
@@ -141,7 +144,7 @@ export class Watcher {
     const inside = this.#patterns.filter(
       ({ base, depth }) => path.startsWith(base) && depthOf(path) - depthOf(base) <= depth,
     )
-    if (inside.length === 0 || !stateOf(path)?.isFolder) return
+    if (inside.length === 0) return
     const [parent] = foldersBelow(dirname(path), 1).filter((folder) => folder === path)
     if (parent === undefined) return // one that is left out
     for (const folder of foldersBelow(path, Number.POSITIVE_INFINITY)) this.#enter(folder)

@@ -130,6 +130,15 @@ watching('a glob finds new files in new folders', async (context) => {
   await sees(context, 't/z/b.html')
 })
 
+watching('a folder is no file, though a glob matches its name', async (context) => {
+  const { folder, watcher, changed } = context
+  watcher.addPattern(parseGlob('t/**', folder))
+  mkdirSync(join(folder, 't/x'), { recursive: true })
+  save(context, 't/x/a.html')
+  await sees(context, 't/x/a.html')
+  assert.equal([...new Set(changed)], ['t/x/a.html'])
+})
+
 watching('a folder that was replaced is watched again', async (context) => {
   const { folder, watcher, changed } = context
   mkdirSync(join(folder, 'p'))
