@@ -47,15 +47,18 @@ function idOf(option: string): number {
 function findObstacle(): string | undefined {
   if (process.getuid?.() !== 0) return 'only root can become another user'
   if (Number.isNaN(uid)) return `there is no user '${USER}'`
-  const read = `require('fs').accessSync(${JSON.stringify(BIN)})`
-  for (const command of [
-    [process.execPath, '-e', read],
-    ['python3', '-c', ''],
-  ]) {
-    const { status } = spawnSync(command[0] as string, command.slice(1), { uid, gid })
-    if (status !== 0) return `'${USER}' may not use ${command[0]} or this folder`
+  const paths = JSON.stringify([BIN, tmpdir()])
+  const read = `for (const path of ${paths}) require('fs').accessSync(path)`
+  const commands = [[process.execPath, '-e', read], ...['python3', 'setpriv'].map(versionOf)]
+  for (const [program = '', ...args] of commands) {
+    const { status } = spawnSync(program, args, { uid, gid })
+    if (status !== 0) return `'${USER}' may not use ${program}, or what it needs`
   }
   return undefined
+}
+
+function versionOf(program: string): string[] {
+  return [program, '--version']
 }
 
 test.before.each((context) => {
