@@ -10,9 +10,9 @@ import type { SupervisingGeneration } from './supervising-generation.ts'
 const LAST_NUMBER = 255
 /** Between two attempts to start a front that keeps dying, in milliseconds: doubled each time, up to the last. */
 const FIRST_BACK_OFF = 100
-const LAST_BACK_OFF = 10_000
+const LAST_BACK_OFF = 5000
 /** A front that has served as long was no failed attempt. */
-const SETTLED_AFTER = 10_000
+const SETTLED_AFTER = 1000
 /** From the order to end at once to SIGKILL; workers have their own time limits within it. */
 const KILL_AFTER = 10_000
 
@@ -37,6 +37,7 @@ export class FrontSet {
   /** Replacements that are to be started in a moment. */
   #awaited = 0
   #emptied: (() => void) | undefined
+  #ended: Promise<void> | undefined
 
   constructor(count: number, log: Logger) {
     this.count = count
@@ -112,8 +113,13 @@ export class FrontSet {
   }
 
   /** Resolves when no process is left; by force where it takes too long. */
-  async end(): Promise<void> {
+  end(): Promise<void> {
     this.close(true)
+    this.#ended ??= this.#end()
+    return this.#ended
+  }
+
+  async #end(): Promise<void> {
     if (this.#fronts.size === 0) return
     const emptied = new Promise<void>((resolve) => {
       this.#emptied = resolve
@@ -161,7 +167,7 @@ export class FrontSet {
       cluster.fork(),
       (message) => this.#received(front, message),
       () => this.#reload(),
-      (how) => this.#ended(front, how),
+      (how) => this.#lose(front, how),
     )
     this.#fronts.add(front)
     this.#log.info(`Booting front with pid: ${front.pid}`)
@@ -189,7 +195,7 @@ export class FrontSet {
     })
   }
 
-  #ended(front: FrontProcess, how: string): void {
+  #lose(front: FrontProcess, how: string): void {
     this.#fronts.delete(front)
     for (const generation of this.#generations) generation.lost(front.number)
     if (this.#isClosing) {

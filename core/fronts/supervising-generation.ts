@@ -90,7 +90,7 @@ export class SupervisingGeneration implements AnyGeneration {
 
   async retire(hurry: Promise<unknown>): Promise<Error[]> {
     const retired = this.#set.retired(this)
-    if (this.#set.isClosing) void hurry.then(() => this.#set.close(true))
+    if (this.#set.isClosing) void hurry.then(() => this.#set.end())
     await retired
     return this.#tearDown()
   }

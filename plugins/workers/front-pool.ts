@@ -70,8 +70,8 @@ export class FrontPool implements Pool {
   }
 
   receive(message: ToFront): void {
-    if (message.type === 'place') this.#settle(message.directory)
-    else if (message.type === 'open') this.#dispatcher?.open()
+    if (message.type === 'place') this.#attempt(() => this.#settle(message.directory))
+    else if (message.type === 'open') this.#attempt(() => this.#dispatcher?.open())
     else if (message.type === 'readers') this.#count(message.count)
     else if (message.type === 'fail')
       setImmediate(() => this.#fail(message)) // its last answers first
@@ -80,6 +80,15 @@ export class FrontPool implements Pool {
     else if (message.type === 'ready') this.#ready.resolve()
     else if (message.type === 'failed') this.#ready.reject(fromPlain(message.error))
     else this.#ended.resolve()
+  }
+
+  /** The pool may be over by now, and its folder gone: then this front has nothing to serve with. */
+  #attempt(step: () => void): void {
+    try {
+      step()
+    } catch (error) {
+      this.#ready.reject(error)
+    }
   }
 
   async #stop(grace: number): Promise<void> {

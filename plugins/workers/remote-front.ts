@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs'
 import { Socket } from 'node:net'
+import { toPlain } from '../../core/index.ts'
 import type { Front, RequestName, Told } from './front.ts'
 import type { ToFront, Unaddressed } from './front-messages.ts'
 import type { Failure } from './job.ts'
@@ -31,8 +32,12 @@ export class RemoteFront implements Front {
 
   open(): void {
     if (this.#fd !== undefined) return // a spawner that replaces another finds it open
-    this.#fd = openSync(this.#answers, constants.O_RDWR | constants.O_NONBLOCK)
-    this.#say({ type: 'open' })
+    try {
+      this.#fd = openSync(this.#answers, constants.O_RDWR | constants.O_NONBLOCK)
+      this.#say({ type: 'open' })
+    } catch (error) {
+      this.#say({ type: 'failed', error: toPlain(error) })
+    }
   }
 
   fail(id: number, failure: Failure, told: Told = () => {}): void {

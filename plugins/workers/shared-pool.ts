@@ -34,6 +34,7 @@ export class SharedPool {
   readonly #dead: RemoteFront[] = []
   #outcome: Unaddressed<ToFront> | undefined
   #stopped: Promise<void> | undefined
+  #isOver = false
 
   constructor(options: PoolOptions, { runtime, watches }: Join, log: Logger) {
     const flags = { retrySafe: false, quickLane: false } // it dispatches no requests
@@ -70,7 +71,7 @@ export class SharedPool {
   /** A front has died: its requests are nobody's, and the workers go on. */
   gone(number: number): void {
     const member = this.#members.get(number)
-    if (!member) return
+    if (!member || this.#isOver) return
     this.#members.delete(number)
     this.#fronts.delete(number)
     this.#dead.push(member.remote)
@@ -99,6 +100,7 @@ export class SharedPool {
   async #stop(grace: number): Promise<void> {
     await this.#supervisor.stop(grace)
     this.#tell({ type: 'ended' })
+    this.#isOver = true
     for (const remote of this.#dead) remote.close()
     for (const { remote } of this.#members.values()) remote.close()
     this.#orders.close()

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
-import type { FrontLinks } from '../../core/index.ts'
-import type { ToSupervisor } from './front-messages.ts'
+import { type FrontLink, type FrontLinks, toPlain } from '../../core/index.ts'
+import type { ToFront, ToSupervisor } from './front-messages.ts'
 import type { PoolOptions } from './pool.ts'
 import { SharedPool } from './shared-pool.ts'
 
@@ -15,7 +15,7 @@ export class SharedPools {
     this.#log = log
     links.listen(
       plugin,
-      (from, body) => this.#pool(body as ToSupervisor)?.receive(from, plugin, body as ToSupervisor),
+      (from, body) => this.#receive(from, plugin, body as ToSupervisor),
       (front) => {
         for (const pool of this.#pools.values()) pool.gone(front)
       },
@@ -29,6 +29,17 @@ export class SharedPools {
   /** Whatever the fronts have come to: nothing is left of the pools. */
   async stop(grace: number): Promise<void> {
     await Promise.all([...this.#pools.values()].map((pool) => pool.stop(grace)))
+  }
+
+  /** What goes wrong here costs the generation that is being built, not the server. */
+  #receive(from: FrontLink, plugin: string, message: ToSupervisor): void {
+    try {
+      this.#pool(message)?.receive(from, plugin, message)
+    } catch (error) {
+      const { pool } = message
+      from.send(plugin, { type: 'failed', pool, error: toPlain(error) } satisfies ToFront)
+      from.send(plugin, { type: 'ended', pool } satisfies ToFront)
+    }
   }
 
   #pool(message: ToSupervisor): SharedPool | undefined {
