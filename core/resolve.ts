@@ -1,13 +1,14 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { extname, isAbsolute, join, resolve } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { BadPlugin, MissingDependency, PluginLoad, UnknownPlugin } from './errors.ts'
 import { nearest } from './nearest.ts'
+import { programExtension, programRoot } from './paths.ts'
 import { isPlugin, type Plugin, type PluginUse } from './plugins.ts'
 
-const BUILT_IN = new URL('../plugins/', import.meta.url)
-const ENTRY = `index${extname(fileURLToPath(import.meta.url))}`
+const BUILT_IN = new URL('plugins/', programRoot)
+const ENTRY = `index${programExtension}`
 
 /** Names of the plugins that come with wsgi-core. */
 export function builtInPlugins(): string[] {

@@ -9,7 +9,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, join, relative } from 'node:path'
 import { capture, isProgram, listFiles, localBin, main, root } from './project.mjs'
 
 const DIST = join(root, 'dist')
@@ -19,12 +19,14 @@ const PYTHON = [
   join('core', 'logging', 'syslog', 'unix_datagrams.py'),
 ]
 const FOLDERS = ['core', 'cli', 'plugins', 'testing']
+/** Besides the plugins. */
+const ENTRIES = [join('core', 'index.js'), join('cli', 'main.js'), join('testing', 'index.js')]
 const FILES = ['tsconfig.json', 'package-lock.json', join('scripts', 'build.mjs')]
 
 const isNotShipped = (name) => ['test', 'tests', '__pycache__', 'node_modules'].includes(name)
 
 /** Brings dist/ up to date; does nothing when no source changed since the last build. */
-export function build() {
+export async function build() {
   const stamp = describeSources()
   if (readStamp() === stamp) return
   // Built aside and swapped in, so that a failed build leaves the last good one and no file
@@ -32,6 +34,7 @@ export function build() {
   const fresh = join(root, `dist.tmp-${process.pid}`)
   try {
     compile(fresh)
+    await joinModules(fresh)
     copyPython(fresh)
     writeFileSync(join(fresh, STAMP), stamp)
     rmSync(DIST, { recursive: true, force: true })
@@ -61,6 +64,35 @@ function compile(outDir) {
   const { ok, output } = capture(localBin('tsc'), ['--outDir', outDir, '--noEmitOnError'])
   if (!ok) throw new Error(`the build failed:\n${output}`)
 }
+
+/**
+ * Puts the compiled modules together: one file for each entry, and one for each part that several of them share or that
+ * is loaded only when it is needed. To find and load a hundred small files takes longer than to run them.
+ */
+async function joinModules(outDir) {
+  const { build: bundle } = await import('esbuild') // nothing is installed yet when this script is read
+  const compiled = listFiles(basename(outDir)).filter((file) => file.endsWith('.js'))
+  const files = compiled.map((file) => relative(basename(outDir), file))
+  const { metafile } = await bundle({
+    absWorkingDir: outDir,
+    entryPoints: files.filter(isEntry),
+    outdir: '.',
+    outbase: '.',
+    allowOverwrite: true,
+    chunkNames: 'core/[name]-[hash]', // where core/paths.js finds the rest
+    bundle: true,
+    splitting: true,
+    metafile: true,
+    packages: 'external',
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    logLevel: 'warning',
+  })
+  for (const file of files) if (!(file in metafile.outputs)) rmSync(join(outDir, file))
+}
+
+const isEntry = (file) => ENTRIES.includes(file) || /^plugins.[^/\\]+.index\.js$/.test(file)
 
 function copyPython(outDir) {
   for (const path of PYTHON) {

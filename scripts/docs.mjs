@@ -185,7 +185,7 @@ function rows(head, lines) {
 const code = (text) => `\`${text}\``
 
 await main(async () => {
-  build()
+  await build()
   const pages = {
     'docs/configuration.md': await configurationPage(),
     'docs/hooks.md': hooksPage(),

@@ -4,8 +4,8 @@ import { installDependencies } from './install.mjs'
 import { main } from './project.mjs'
 import { requirePython } from './python.mjs'
 
-await main(() => {
+await main(async () => {
   requirePython()
   installDependencies()
-  build()
+  await build()
 })

@@ -4,6 +4,7 @@ import { lookup } from 'node:dns/promises'
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { programRoot } from '../../paths.ts'
 import { hasCode } from '../text.ts'
 import type { SyslogAddress } from './address.ts'
 
@@ -135,7 +136,7 @@ const writeOut = (socket: Socket, text: string) =>
     })
   })
 
-const HELPER = fileURLToPath(new URL('unix_datagrams.py', import.meta.url))
+const HELPER = fileURLToPath(new URL('core/logging/syslog/unix_datagrams.py', programRoot))
 
 /** Node has no Unix datagram sockets: a small Python process has one for us. */
 class UnixDatagrams implements Transport {
