@@ -243,8 +243,7 @@ export class Dispatcher implements Front {
   }
 
   #push(job: Job): void {
-    if (job.isSlow) this.#slow++
-    this.#queue.push(job)
+    if (this.#queue.push(job) && job.isSlow) this.#slow++
   }
 
   /** `flags` are those of the frame that ends the answer. */

@@ -87,8 +87,8 @@ export class Queue {
     for (const job of this.#jobs) if (job) yield job.id
   }
 
-  /** Puts a job into the pipe. There must be room: `depth` below MAX_DEPTH. */
-  push(job: Job): void {
+  /** Puts a job into the pipe. There must be room: `depth` below MAX_DEPTH. @returns false where it failed instead. */
+  push(job: Job): boolean {
     const index = this.#free.pop() as number
     const turn = ((this.#turns[index] as number) % LAST_TURN) + 1 // never 0, so no id is
     this.#turns[index] = turn
@@ -98,9 +98,11 @@ export class Queue {
       this.#encode(job, index)
     } catch (error) {
       this.settle(job.id) // a full disk, most often
-      return job.fail('storage', error as Error)
+      job.fail('storage', error as Error)
+      return false
     }
     this.#schedule()
+    return true
   }
 
   find(id: number): Job | undefined {

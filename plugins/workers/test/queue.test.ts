@@ -1,4 +1,12 @@
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Body } from '../job.ts'
@@ -146,6 +154,39 @@ test('control slots keep their order among requests', async ({ queue, pipe }) =>
     [0, 2, 2, 3, 0],
   )
   assert.is(slots[3]?.id, 77)
+})
+
+test('a job whose body cannot be placed fails alone; the next takes its slot', async (context) => {
+  const { folder, queue, pipe } = context
+  const lost = new NotingJob('A\0b\0', { kind: 'file', path: folder.file('missing'), length: 9 })
+  assert.is(queue.push(lost), false)
+  assert.equal(lost.events, ['fail storage'])
+  assert.is(lost.id, 0)
+  assert.is(queue.depth, 0)
+  const next = new NotingJob()
+  assert.is(queue.push(next), true)
+  await turns()
+  assert.is(readSlot(pipe)?.id, next.id)
+  assert.is(readSlot(pipe), undefined)
+})
+
+test('a job that is taken back has its body again, unless a worker has taken it', ({
+  folder,
+  queue,
+}) => {
+  const path = folder.file('spool-1')
+  const job = new NotingJob('A\0b\0', { kind: 'file', path, length: 4 })
+  writeFileSync(path, 'body')
+  queue.push(job)
+  assert.is(existsSync(path), false)
+  assert.is(queue.reclaim(job.id), job)
+  assert.is(readFileSync(path, 'utf8'), 'body')
+  assert.is(queue.depth, 0)
+
+  queue.push(job)
+  rmSync(folder.file(`body-0-${job.id}`))
+  assert.is(queue.reclaim(job.id), undefined)
+  assert.is(queue.depth, 1, 'it is still on the books, to be failed')
 })
 
 test('a closed queue writes nothing, whatever has its descriptor by then', async ({ folder }) => {

@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -113,6 +114,14 @@ test('leaves no process, and no folder behind the next start', async ({ site }) 
   await next.ended
   assert.equal(readdirSync(server.folder), [])
   assert.equal(readdirSync(site.file('uploads')), [])
+})
+
+test('and the folder of a live one is private', async ({ site }) => {
+  const server = await site.start(['-w', '1'])
+  const [name] = readdirSync(server.folder) as [string]
+  const folder = join(server.folder, name)
+  assert.is(statSync(folder).mode & 0o777, 0o700)
+  assert.is(JSON.parse(readFileSync(join(folder, 'owner'), 'utf8')).pid, server.pid)
 })
 
 test('does not touch the folder of a server that lives beside it', async ({ site }) => {
