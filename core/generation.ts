@@ -8,7 +8,7 @@ import { Core, type Life } from './core.ts'
 import { errorPage } from './error-page.ts'
 import { ApplyFailed, Stopped } from './errors.ts'
 import { answerUnrouted, handleErrors, observeReplies, reportFailure } from './fastify.ts'
-import { isTapped } from './hooks.ts'
+import { type Finished, isTapped } from './hooks.ts'
 import { adoptExpress } from './http/adopt.ts'
 import type { EngineResponse } from './http/door.ts'
 import type { ListenerSpec } from './listeners.ts'
@@ -220,13 +220,8 @@ export class Generation {
     const { request } = response
     const milliseconds = performance.now() - response.startedAt
     try {
-      this.core.hooks.finished.call(request, response, {
-        statusCode: response.statusCode,
-        bytes: response.bodyBytes,
-        milliseconds,
-        time: new Date(Date.now() - milliseconds),
-        completed: response.writableFinished,
-      })
+      const finished = new FinishedRequest(response, milliseconds)
+      this.core.hooks.finished.call(request, response, finished)
     } catch (error) {
       reportFailure(error as Error, request, this.core.hooks, this.#log)
     }
@@ -237,6 +232,26 @@ export class Generation {
     await this.#fastify?.close().catch((error: Error) => errors.push(error))
     for (const socket of this.#upgraded) socket.destroy()
     return errors
+  }
+}
+
+class FinishedRequest implements Finished {
+  readonly statusCode: number
+  readonly bytes: number
+  readonly milliseconds: number
+  readonly completed: boolean
+  readonly timestamp: number
+
+  constructor(response: EngineResponse, milliseconds: number) {
+    this.statusCode = response.statusCode
+    this.bytes = response.bodyBytes
+    this.milliseconds = milliseconds
+    this.completed = response.writableFinished
+    this.timestamp = Date.now() - milliseconds
+  }
+
+  get time(): Date {
+    return new Date(this.timestamp)
   }
 }
 

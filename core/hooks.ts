@@ -18,7 +18,9 @@ export interface Finished {
   readonly bytes: number
   /** From the parsed head to the end of the answer, in milliseconds. */
   readonly milliseconds: number
-  /** When the head was parsed. */
+  /** When the head was parsed, in milliseconds since 1970. */
+  readonly timestamp: number
+  /** The same; made when it is asked for. */
   readonly time: Date
   /** False where the client left before the answer was out. */
   readonly completed: boolean

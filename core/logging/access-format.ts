@@ -89,7 +89,7 @@ const ATOMS = new Map<string, AccessFormat>([
   ['h', ({ socket }) => show(addressOf(socket.remoteAddress) || undefined)],
   ['l', () => '-'],
   ['u', ({ rawHeaders }) => formatUser(userOf(fieldOf(rawHeaders, 'authorization')))],
-  ['t', (_request, _response, { time }) => formatTime(time)],
+  ['t', (_request, _response, { timestamp }) => formatTime(timestamp)],
   ['r', ({ method, url, httpVersion }) => show(`${method} ${url} HTTP/${httpVersion}`)],
   ['m', ({ method }) => show(method)],
   ['U', ({ url = '' }, { owner }) => show(owner?.variable?.('path_info') ?? pathOf(url))],
@@ -201,9 +201,10 @@ const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ')
 let timeSecond = Number.NaN
 let timeText = ''
 
-function formatTime(time: Date): string {
-  const second = Math.floor(time.getTime() / 1000)
+function formatTime(timestamp: number): string {
+  const second = Math.floor(timestamp / 1000)
   if (second === timeSecond) return timeText
+  const time = new Date(timestamp)
   const day = `${pad(time.getDate())}/${MONTHS[time.getMonth()]}/${time.getFullYear()}`
   const clock = `${pad(time.getHours())}:${pad(time.getMinutes())}:${pad(time.getSeconds())}`
   timeSecond = second

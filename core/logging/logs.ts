@@ -5,7 +5,8 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import type { Configuration } from '../config/load.ts'
 import type { CoreOptions } from '../config/schema.ts'
-import type { AccessFormat } from './access-format.ts'
+import type { Finished } from '../hooks.ts'
+import type { AccessRequest, AccessResponse } from './access-format.ts'
 import { type AccessLog, createAccessLog } from './access-log.ts'
 import { createLog, type Log, type LogFormat } from './error-log.ts'
 import { openLogFile } from './log-file.ts'
@@ -36,7 +37,7 @@ export class Logs {
   }
 
   /** One line of the access log; none where there is no such log. */
-  write(...[request, response, finished]: Parameters<AccessFormat>): void {
+  write(request: AccessRequest, response: AccessResponse, finished: Finished): void {
     this.#accessLog?.write(request, response, finished)
   }
 

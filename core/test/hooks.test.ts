@@ -194,8 +194,10 @@ life('finished tells what went out', async (context) => {
   const all: unknown[] = []
   const server = await start(context, ({ hooks }) => {
     hooks.server.tap('test', (fastify) => void fastify.get('/', async () => 'five!'))
-    hooks.finished.tap('test', (request, _response, { milliseconds, time, ...rest }) => {
-      assert.ok(milliseconds >= 0 && time.getTime() <= Date.now())
+    hooks.finished.tap('test', (request, _response, finished) => {
+      const { milliseconds, time, timestamp, ...rest } = finished
+      assert.ok(milliseconds >= 0 && timestamp <= Date.now())
+      assert.is(time.getTime(), Math.trunc(timestamp))
       all.push([request.url, rest])
     })
   })

@@ -68,7 +68,7 @@ export class Exchange implements Job {
   isSlow = false
   environ = ''
   body: Body = EMPTY
-  headTime = performance.now()
+  headTime: number
   bodyMicroseconds = 0
   wasRepeated = false
   readonly #setting: Setting
@@ -91,6 +91,7 @@ export class Exchange implements Job {
     this.#reply = reply
     this.#response = reply.raw as EngineResponse
     this.#response.owner = this
+    this.headTime = this.#response.startedAt || performance.now()
   }
 
   get method(): string {
