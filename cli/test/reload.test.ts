@@ -24,9 +24,17 @@ const answering = (text: string) =>
 async function start(site: Site, code = answering('one'), ...args: string[]) {
   site.write('shop.py', code)
   const server = await site.start(['--pid', 'shop.pid', ...args], 'shop:app')
-  await until('it can be asked', () => existsSync(site.file('shop.pid.ctl')))
+  await until('it can be asked', () => isAnswered(site.file('shop.pid.ctl')))
   return server
 }
+
+/** The file alone is there a moment earlier. */
+const isAnswered = (path: string) =>
+  new Promise<boolean>((resolve) => {
+    const socket = connect(path)
+    socket.on('connect', () => resolve(true)).on('error', () => resolve(false))
+    socket.on('connect', () => socket.destroy())
+  })
 
 test('exits with 0 once the new code serves, be the old one busy or not', async ({ site }) => {
   const server = await start(site, 'from life import app\n')
@@ -160,7 +168,8 @@ test('has a socket for the owner alone, which a crash leaves and the end removes
 
 test('a socket file that is none does not keep the server from starting', async ({ site }) => {
   site.write('shop.pid.ctl', 'mine')
-  const server = await start(site)
+  site.write('shop.py', answering('one'))
+  const server = await site.start(['--pid', 'shop.pid'], 'shop:app')
   await server.line(/'wsgi-core reload' will not reach this server/)
   assert.match(server.log(), /'wsgi-core reload' will not reach this server[\s\S]*is no socket/)
   assert.is((await reload(site, '-p', 'shop.pid')).code, 1)
