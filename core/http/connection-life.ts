@@ -79,7 +79,6 @@ export class ConnectionLife {
 
   /** The client has sent all it will send. */
   ended(): void {
-    if (this.reading === 'raw') return
     // as node:http and nginx have it: who has closed its side has left
     if (this.leaving.length > 0 && this.response === undefined) this.socket.end()
     else this.socket.destroy()
@@ -96,12 +95,20 @@ export class ConnectionLife {
     for (const response of this.leaving.splice(0)) response.close()
   }
 
+  /** Nothing has come or gone for as long as the application has set; where it does not listen, the connection ends. */
+  timedOut(): void {
+    const { request, response, socket } = this
+    const isHeard = [request?.complete ? undefined : request, response].filter((each) =>
+      (each as NodeJS.EventEmitter | undefined)?.emit('timeout', socket),
+    )
+    if (isHeard.length === 0) socket.destroy()
+  }
+
   /** An answer's last bytes have left. */
   readonly flushed = (error?: Error | null): void => {
     // what was still to be written when a socket is destroyed is reported as done
     if (error || this.socket.destroyed) return
-    const response = this.leaving.shift()
-    if (response === undefined) return
+    const response = this.leaving.shift() as LeanResponse
     response.flushed()
     response.request.dump()
     if (this.closing && this.leaving.length === 0 && this.response === undefined) this.#shut()
@@ -138,7 +145,6 @@ export class ConnectionLife {
   /** Looks at all time limits; called by the engine's clock. */
   check(now: number): void {
     const { limits, door } = this.engine
-    if (this.reading === 'raw') return
     this.#checkWriting(now)
     if (this.reading === 'body') return this.#checkBody(now)
     const age = now - this.since
@@ -170,7 +176,6 @@ export class ConnectionLife {
   }
 
   protected pause(): void {
-    if (this.paused) return
     this.paused = true
     this.socket.pause()
   }

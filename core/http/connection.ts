@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { BodySink } from './chunked.ts'
 import { ConnectionLife } from './connection-life.ts'
+import { connectionOf } from './connection-of.ts'
 import { IncomingBody } from './incoming-body.ts'
 import { type BodySource, LeanRequest } from './lean-request.ts'
 import { LeanResponse } from './lean-response.ts'
@@ -258,15 +259,4 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
 
 function onDrain(this: Socket): void {
   connectionOf(this)?.drained()
-}
-
-const CONNECTION = Symbol('connection')
-
-type Carrier = Socket & { [CONNECTION]?: Connection }
-
-export const connectionOf = (socket: Socket): Connection | undefined =>
-  (socket as Carrier)[CONNECTION]
-
-export function setConnection(socket: Socket, connection: Connection): void {
-  ;(socket as Carrier)[CONNECTION] = connection
 }

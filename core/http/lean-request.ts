@@ -1,6 +1,7 @@
 import { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
+import { setSocketTimeout } from './connection-of.ts'
 
 /** Bytes of a body that wait for their reader before the client is slowed down. */
 const HIGH_WATER_MARK = 65_536
@@ -178,7 +179,7 @@ export class LeanRequest {
 
   setTimeout(milliseconds: number, callback?: () => void): this {
     if (callback) asStream(this).on('timeout', callback)
-    this.socket.setTimeout(milliseconds)
+    setSocketTimeout(this.socket, milliseconds)
     return this
   }
 

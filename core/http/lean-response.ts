@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { setSocketTimeout } from './connection-of.ts'
 import type { Owner } from './door.ts'
 import type { LeanRequest } from './lean-request.ts'
 import { type AnswerSink, type Callback, ResponseBody } from './response-body.ts'
@@ -154,7 +155,7 @@ export class LeanResponse extends ResponseBody {
 
   setTimeout(milliseconds: number, callback?: () => void): this {
     if (callback) this.#emitter.on('timeout', callback)
-    this.socket.setTimeout(milliseconds)
+    setSocketTimeout(this.socket, milliseconds)
     return this
   }
 
