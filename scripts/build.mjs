@@ -20,7 +20,13 @@ const PYTHON = [
 ]
 const FOLDERS = ['core', 'cli', 'plugins', 'testing']
 /** Besides the plugins. */
-const ENTRIES = [join('core', 'index.js'), join('cli', 'main.js'), join('testing', 'index.js')]
+const ENTRIES = [
+  join('core', 'index.js'),
+  join('cli', 'main.js'),
+  join('cli', 'args.js'), // these two are for scripts/docs.mjs
+  join('cli', 'help.js'),
+  join('testing', 'index.js'),
+]
 const FILES = ['tsconfig.json', 'package-lock.json', join('scripts', 'build.mjs')]
 
 const isNotShipped = (name) => ['test', 'tests', '__pycache__', 'node_modules'].includes(name)
