@@ -19,6 +19,7 @@ export class FrontProcess {
   readonly number: number
   /** It takes part in what all do; else it is on its way up. */
   isMember = false
+  hasServed = false
   readonly #worker: Worker
   readonly #waits = new Set<Wait>()
   readonly #handles = new Set<number>()

@@ -1,6 +1,7 @@
 import cluster from 'node:cluster'
+import { setTimeout } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { FrontFailed, Stopped } from '../errors.ts'
+import { Stopped } from '../errors.ts'
 import { FrontProcess } from './front-process.ts'
 import type { HeldListener } from './handles.ts'
 import type { PlainSpec, PluginMessage } from './messages.ts'
@@ -63,8 +64,7 @@ export class FrontSet {
     await Promise.all(this.#comingUp)
     if (this.#isClosing) throw new Stopped()
     this.#isChanging = true
-    if (!this.#current) await this.#startAll()
-    if (this.#members.length === 0) throw new FrontFailed('is being started; reload again')
+    if (this.#members.length === 0) await this.#startAll()
     const [first] = await Promise.all(this.#members.map((front) => this.#build(front, generation)))
     return (first as { listeners: readonly PlainSpec[] }).listeners
   }
@@ -82,6 +82,7 @@ export class FrontSet {
         return serving
       }),
     )
+    for (const front of this.#members) front.hasServed = true
     this.#current = { generation, listeners }
     this.#tell({ order: 'commit', generation: number })
     this.#changed()
@@ -92,6 +93,7 @@ export class FrontSet {
     const gone = this.#members.map((front) => front.reaches('retired', number).catch(() => {}))
     this.#tell({ order: 'abandon', generation: number })
     await Promise.all(gone)
+    for (const front of this.#members) if (!front.hasServed) front.kill() // it has nothing to go back to
     this.#changed()
   }
 
@@ -124,11 +126,10 @@ export class FrontSet {
     const emptied = new Promise<void>((resolve) => {
       this.#emptied = resolve
     })
-    const timer = setTimeout(() => {
+    const killed = setTimeout(KILL_AFTER, undefined, { ref: false }).then(() => {
       for (const front of this.#fronts) front.kill()
-    }, KILL_AFTER)
-    await emptied
-    clearTimeout(timer)
+    })
+    await Promise.race([emptied, killed.then(() => emptied)])
   }
 
   #build(front: FrontProcess, { number, plain }: SupervisingGeneration) {
@@ -214,15 +215,17 @@ export class FrontSet {
       const delay = this.#failures === 0 ? 0 : FIRST_BACK_OFF * 2 ** this.#failures
       this.#failures++
       this.#awaited++
-      setTimeout(() => this.#replace(), Math.min(delay, LAST_BACK_OFF))
+      const up = this.#replaceAfter(Math.min(delay, LAST_BACK_OFF))
+      this.#comingUp.add(up)
+      void up.finally(() => this.#comingUp.delete(up))
     }
   }
 
-  #replace(): void {
+  async #replaceAfter(delay: number): Promise<void> {
+    await setTimeout(delay)
     this.#awaited--
-    if (this.#isChanging || this.#isClosing || this.#fronts.size >= this.count) return
-    const up = this.#bringUp().finally(() => this.#comingUp.delete(up))
-    this.#comingUp.add(up)
+    if (!this.#isChanging && !this.#isClosing && this.#fronts.size < this.count)
+      await this.#bringUp()
   }
 
   async #bringUp(): Promise<void> {
@@ -237,7 +240,8 @@ export class FrontSet {
       await serving
       front.send({ order: 'commit', generation: number })
       front.isMember = true
-      setTimeout(() => this.#settled(front), SETTLED_AFTER).unref()
+      front.hasServed = true
+      void setTimeout(SETTLED_AFTER, undefined, { ref: false }).then(() => this.#settled(front))
     } catch (err) {
       if (!this.#isClosing)
         this.#log.error({ err }, 'a front cannot be replaced; it is tried again')

@@ -53,7 +53,10 @@ export class SharedPool {
     this.#supervisor.launch()
     this.#supervisor.ready.then(
       () => this.#conclude({ type: 'ready' }),
-      (error) => this.#conclude({ type: 'failed', error: toPlain(error) }),
+      (error) => {
+        this.#conclude({ type: 'failed', error: toPlain(error) })
+        void this.stop(0)
+      },
     )
   }
 
