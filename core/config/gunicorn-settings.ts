@@ -252,7 +252,10 @@ export const GUNICORN: readonly GunicornGroup[] = [
       }),
       set('errorlog', '--error-logfile --log-file'),
       set('loglevel', '--log-level'),
-      set('capture_output', '--capture-output', { bare: true }),
+      set('capture_output', '--capture-output', {
+        bare: true,
+        note: 'Each line is a record, with the pid of its worker; standard error is no exception.',
+      }),
       set('enable_stdio_inheritance', '-R --enable-stdio-inheritance', {
         bare: true,
         unneeded:
@@ -265,8 +268,10 @@ export const GUNICORN: readonly GunicornGroup[] = [
         logconfig_json: '--log-config-json',
       }),
       set('syslog', '--log-syslog', { bare: true }),
-      set('syslog_addr', '--log-syslog-to'),
-      set('syslog_prefix', '--log-syslog-prefix'),
+      set('syslog_addr', '--log-syslog-to', { note: 'Messages have the form of RFC 5424.' }),
+      set('syslog_prefix', '--log-syslog-prefix', {
+        note: 'The whole program name: no `gunicorn.` before it, no `.access` or `.error` after it, which is the MSGID.',
+      }),
       set('syslog_facility', '--log-syslog-facility'),
       ...refuse(NO_STATSD, {
         statsd_host: '--statsd-host',
