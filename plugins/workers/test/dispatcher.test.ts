@@ -1,9 +1,10 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { connect } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { until } from '../../../test/helpers/server-process.ts'
 import { Dispatcher } from '../dispatcher.ts'
 import { FRAME } from '../frames.ts'
 import { RuntimeDirectory } from '../runtime-directory.ts'
@@ -163,6 +164,26 @@ test('fails all that waits and is under way when it closes, and what comes later
   directory.remove()
   assert.equal([waiting.events, late.events], [['fail stopping'], ['fail stopping']])
   assert.equal(context.warnings, [])
+})
+
+test('a round for which the pipe has no room goes on once it has', async ({
+  dispatcher,
+  directory,
+}) => {
+  const queue = openSync(directory.file('queue'), constants.O_RDONLY | constants.O_NONBLOCK)
+  for (const _ of [1, 2]) dispatcher.control(KIND.wake, 1000) // more than pipe and stage hold
+  let isTaken = false
+  dispatcher.wakeAll(KIND.stop, () => {
+    isTaken = true
+  })
+  let mark: Slot | undefined
+  await until('the mark comes', () => {
+    const slot = readSlot(queue)
+    if (slot?.kind === KIND.mark) mark = slot
+    return mark !== undefined
+  })
+  assert.is(isTaken, false, 'nobody has answered it')
+  closeSync(queue)
 })
 
 test.run()
