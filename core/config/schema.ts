@@ -79,13 +79,13 @@ export const coreSchema = {
     arg: 'min-read-rate',
   },
   maxConnections: {
-    doc: 'Connections of each listener. One more takes the place of an idle one, or gets 503.',
+    doc: 'Connections of each listener in each front. One more takes the place of an idle one, or gets 503.',
     format: 'natural',
     default: 20_000,
     arg: 'max-connections',
   },
   maxConnectionsPerAddress: {
-    doc: 'Connections of one client address to each listener; one more gets 429.',
+    doc: 'Connections of one client address to each listener in each front; one more gets 429.',
     format: 'natural',
     default: 10_000,
     arg: 'max-connections-per-address',

@@ -105,7 +105,7 @@ export default definePlugin({
       arg: 'capture-output',
     },
     queueLimit: {
-      doc: 'Requests that may wait for a worker; past it the answer is 503.',
+      doc: 'Requests that may wait for a worker, divided among the fronts; past it the answer is 503.',
       format: 'natural',
       default: 2048,
       arg: 'queue-limit',
