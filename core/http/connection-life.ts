@@ -145,6 +145,7 @@ export class ConnectionLife {
   /** Looks at all time limits; called by the engine's clock. */
   check(now: number): void {
     const { limits, door } = this.engine
+    if (this.reading === 'raw') return
     this.#checkWriting(now)
     if (this.reading === 'body') return this.#checkBody(now)
     const age = now - this.since

@@ -82,8 +82,7 @@ export class Engine {
 
   /** The connection is somebody else's from here on. */
   startUpgrade(connection: ConnectionLife, request: LeanRequest, rest: Buffer): void {
-    const { socket } = connection
-    this.#forget(connection)
+    const { socket } = connection // it still counts as a connection
     socket.removeListener('error', ignore)
     socket.removeListener('end', onEnd)
     socket.removeListener('data', onData)
@@ -117,7 +116,8 @@ export class Engine {
   }
 
   closeAllConnections(): void {
-    for (const { socket } of this.#connections) socket.destroy()
+    // as node:http has it: who has taken a connection over ends it
+    for (const { isRaw, socket } of this.#connections) if (!isRaw) socket.destroy()
   }
 
   #closeWaiting(): void {
@@ -186,15 +186,16 @@ export class Engine {
   /** The connection's socket is closed. */
   gone(connection: ConnectionLife): void {
     this.#forget(connection)
-    const { address } = connection
-    const enough = this.limits.connectionsPerAddress / 2
-    if (this.#isCounting && this.#connections.size <= enough) this.#stopCounting()
-    else if (address !== undefined) {
-      const count = this.#addresses.get(address) as number
-      if (count === 1) this.#addresses.delete(address)
-      else this.#addresses.set(address, count - 1)
-    }
+    if (this.#isCounting) this.#uncount(connection)
     if (this.#connections.size === 0) this.#stopClock()
+  }
+
+  #uncount({ address }: ConnectionLife): void {
+    if (this.#connections.size <= this.limits.connectionsPerAddress / 2) return this.#stopCounting()
+    if (address === undefined) return
+    const count = (this.#addresses.get(address) ?? 1) - 1
+    if (count === 0) this.#addresses.delete(address)
+    else this.#addresses.set(address, count)
   }
 
   #forget(connection: ConnectionLife): void {
