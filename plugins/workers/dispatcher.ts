@@ -128,9 +128,8 @@ export class Dispatcher implements Front {
   /** How many worker threads read the pipe. */
   set readers(count: number) {
     this.#readers = count
-    const ahead = Math.ceil((count + BATCH) / this.#fronts)
     const share = Math.floor(MAX_DEPTH / this.#fronts)
-    this.#depth = Math.min(count + ahead, count + this.#limit, share)
+    this.#depth = Math.min(count * 2 + BATCH, count + this.#limit, share)
     this.#slowLimit = count < 2 ? count : count - Math.max(1, Math.floor(count * QUICK_SHARE))
     this.#fill()
   }
