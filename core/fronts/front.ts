@@ -29,7 +29,10 @@ export class Front {
   #abandoned = 0
 
   constructor(send: Send) {
-    this.#send = send
+    this.#send = (report) => {
+      if ('report' in report && report.report === 'retired') this.#forget(report.generation)
+      send(report)
+    }
     this.#server = new Server(this.#sources())
     this.ended = new Promise((resolve) => {
       this.#end = resolve
@@ -66,6 +69,13 @@ export class Front {
     } catch (error) {
       this.#send({ report: 'failed', generation, error: toPlain(error) })
       this.#send({ report: 'retired', generation })
+    }
+  }
+
+  /** Nobody listens for it any more. */
+  #forget(generation: number): void {
+    for (const key of this.#plugins.keys()) {
+      if (key.startsWith(`${generation} `)) this.#plugins.delete(key)
     }
   }
 
