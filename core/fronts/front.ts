@@ -27,6 +27,8 @@ export class Front {
   #building: FrontGeneration | undefined
   #isListening = false
   #abandoned = 0
+  /** The handles that it serves at. */
+  #wanted: readonly number[] = []
 
   constructor(send: Send) {
     this.#send = (report) => {
@@ -49,7 +51,7 @@ export class Front {
     else if (order.order === 'build') void this.#start(order)
     else if (order.order === 'handle') this.#handles.set(order.handle, handle as Handle)
     else if (order.order === 'serve') this.#building?.serveAt(order.handles)
-    else if (order.order === 'commit') this.#building?.commit()
+    else if (order.order === 'commit') this.#commit()
     else if (order.order === 'abandon') this.#abandon(order.generation)
     else if (order.order === 'reopenLogs') this.#server.reopenLogs()
     else void this.#server.close({ quick: order.quick }).finally(this.#end)
@@ -67,6 +69,7 @@ export class Front {
     try {
       await (isFirst ? this.#server.listen() : this.#server.reload())
     } catch (error) {
+      this.#dropUnwanted()
       this.#send({ report: 'failed', generation, error: toPlain(error) })
       this.#send({ report: 'retired', generation })
     }
@@ -82,6 +85,21 @@ export class Front {
   /** All reload, or none. What comes of it is in the log. */
   async #askToReload(): Promise<void> {
     this.#send({ report: 'reload' })
+  }
+
+  #commit(): void {
+    this.#wanted = this.#building?.handles ?? []
+    this.#dropUnwanted()
+    this.#building?.commit()
+  }
+
+  /** Handles that were lent for listeners which are no more, or have never been. */
+  #dropUnwanted(): void {
+    for (const [number, handle] of this.#handles) {
+      if (this.#wanted.includes(number)) continue
+      handle.close() // without effect where its listener has closed it
+      this.#handles.delete(number)
+    }
   }
 
   /** It may not have got as far as to have a generation of that number. */
@@ -151,7 +169,7 @@ class FrontGeneration extends Generation {
   readonly #send: Send
   readonly #number: number
   #specs: readonly ListenerSpec[] = []
-  #handles: readonly number[] = []
+  handles: readonly number[] = []
   #goOn: () => void = () => {}
 
   constructor(configuration: Configuration, life: Omit<Life, 'signal'>, send: Send) {
@@ -181,7 +199,7 @@ class FrontGeneration extends Generation {
 
   /** All others are as far: open the listeners at these handles. */
   serveAt(handles: readonly number[]): void {
-    this.#handles = handles
+    this.handles = handles
     this.#goOn()
   }
 
@@ -190,7 +208,7 @@ class FrontGeneration extends Generation {
   }
 
   handleOf(spec: ListenerSpec): number | undefined {
-    return this.#handles[this.#specs.indexOf(spec)]
+    return this.handles[this.#specs.indexOf(spec)]
   }
 
   /** Says how far this one is, and waits for the others. */
