@@ -1,16 +1,15 @@
-// One contender of bench/engine.mjs: `node --expose-gc bench/engine-server.mjs KIND BUILD`. It says its port over the
+// One contender of bench/engine.mjs: `node --expose-gc bench/engine-server.mjs KIND ENGINE`. It says its port over the
 // channel that it was forked with, and answers each message there with what it has served and used so far.
 import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
-import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import Fastify from 'fastify'
 
 const BODY = 'Hello, world!\n'
 const HEADERS = { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': BODY.length }
 const IDLE = 75_000
-const [kind, build] = process.argv.slice(2)
+const [kind, file] = process.argv.slice(2)
 let served = 0
 
 function answer(_request, response) {
@@ -19,7 +18,6 @@ function answer(_request, response) {
 }
 
 async function engine(serve) {
-  const file = join(build, 'core/http/engine.js')
   const { createEngineServer } = await import(pathToFileURL(file))
   const door = { serve, takesUpgrades: () => false, upgrade() {}, keepAlive: IDLE }
   return createEngineServer(door, { connectionsPerAddress: 0 })

@@ -1,17 +1,19 @@
 // The HTTP engine alone, beside node:http, beside a server that only writes one fixed answer (net), and under Fastify.
 //
 //   node bench/engine.mjs --seconds 1 --rounds 7 --connections 64 --idle 10000 --only many,new
-//   node bench/engine.mjs --against ../before     beside the engine of another checkout, built there: what a change costs
+//   node bench/engine.mjs --against ../before     beside the engine of another checkout: what a change costs
 //
 // Each contender is a process of its own and runs for the whole time; rounds go from one to the next. A busy machine makes
 // rates worthless, so the CPU time of the server for a request is what counts, as a ratio within a round; then the median.
 import { execFile, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
+import { build } from 'esbuild'
 import { root } from '../scripts/project.mjs'
-import { which } from './contenders.mjs'
+import { temporary, which } from './contenders.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -33,17 +35,21 @@ const LOADS = {
   many: { title: '1,024 connections', connections: MANY },
   new: { title: 'a connection for each request', connections: FEW, close: true },
 }
-const build = join(root, 'dist')
+const engineHere = await buildEngine(root, 'here')
 let contenders = {
-  net: { title: 'net, a fixed answer', args: ['net', build], loads: ['kept', 'many', 'new'] },
-  engine: { title: 'engine', args: ['engine', build], loads: ['kept', 'many', 'new'] },
-  node: { title: 'node:http', args: ['node', build], loads: ['kept', 'many', 'new'] },
+  net: { title: 'net, a fixed answer', args: ['net', engineHere], loads: ['kept', 'many', 'new'] },
+  engine: { title: 'engine', args: ['engine', engineHere], loads: ['kept', 'many', 'new'] },
+  node: { title: 'node:http', args: ['node', engineHere], loads: ['kept', 'many', 'new'] },
   fastifyEngine: {
     title: 'Fastify on the engine',
-    args: ['fastify-engine', build],
+    args: ['fastify-engine', engineHere],
     loads: ['kept'],
   },
-  fastifyNode: { title: 'Fastify on node:http', args: ['fastify-node', build], loads: ['kept'] },
+  fastifyNode: {
+    title: 'Fastify on node:http',
+    args: ['fastify-node', engineHere],
+    loads: ['kept'],
+  },
 }
 /** What is compared with what. */
 let pairs = [
@@ -56,7 +62,15 @@ let pairs = [
   ['node', 'node', 'many', 'kept'],
   ['net', 'net', 'many', 'kept'],
 ]
-if (values.against) compareWith(join(resolve(values.against), 'dist'))
+if (values.against) compareWith(await buildEngine(resolve(values.against), 'other'))
+
+/** The engine alone, as one file. */
+async function buildEngine(checkout, name) {
+  const outfile = join(temporary, `engine-${name}.mjs`)
+  const entryPoints = [join(checkout, 'core/http/engine.ts')]
+  await build({ entryPoints, outfile, bundle: true, platform: 'node', format: 'esm' })
+  return outfile
+}
 
 function compareWith(other) {
   const { engine, fastifyEngine } = contenders
@@ -175,4 +189,5 @@ try {
   if (values.only.includes('idle')) await printMemory()
 } finally {
   for (const child of children) child.disconnect()
+  rmSync(temporary, { recursive: true, force: true })
 }

@@ -47,7 +47,7 @@ const LENIENCIES = [
       const end = raw.indexOf('\r', at - 2)
       const lines =
         /^(?:content-length:[ \t]*\d+|transfer-encoding:[ \t]*chunked|connection:.*\t)[ \t]*$/gim
-      const last = [...raw.slice(0, end).matchAll(lines)].at(-1)
+      const last = [...raw.slice(0, end).matchAll(lines)].findLast(([line]) => line.includes('\t'))
       if (last === undefined) return undefined
       const [line] = last
       const start = last.index
