@@ -42,6 +42,7 @@ const LENIENCIES = [
       'HPE_INVALID_CONTENT_LENGTH',
       'HPE_INVALID_TRANSFER_ENCODING',
       'HPE_CLOSED_CONNECTION', // 'keep-alive' with a tab is none to node:http
+      'HPE_INVALID_METHOD', // nor is 'chunked' where an upgrade is asked for, too: the body would be the next request
     ],
     repair(raw, at) {
       const end = raw.indexOf('\r', at - 2)
@@ -392,8 +393,11 @@ function compare(ours, raw) {
 }
 
 function findRepair(text, { error, at }, request) {
-  const leniency = LENIENCIES.find(({ codes }) => codes.includes(error))
-  return leniency?.repair(text, at, request)
+  for (const { codes, repair } of LENIENCIES) {
+    const repaired = codes.includes(error) ? repair(text, at, request) : undefined
+    if (repaired) return repaired
+  }
+  return undefined
 }
 
 function findProblem({ requests, status, open, answers }, theirs) {
