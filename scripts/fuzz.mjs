@@ -383,7 +383,7 @@ function compare(ours, raw) {
     }
     const problem = findProblem(ours, theirs)
     const complete = theirs.requests.filter((each) => each.complete).length
-    const request = ours.requests[complete]
+    const request = ours.requests[complete] ?? ours.requests.at(-1)
     const repair = problem && request && findRepair(text, theirs, request)
     if (!repair || repair.text === text.slice(repair.start, repair.end))
       return { problem, theirs, isLenient: text !== raw }
