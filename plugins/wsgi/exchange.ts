@@ -1,10 +1,14 @@
-import { createReadStream, open, unlink } from 'node:fs'
-import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import { open, unlink } from 'node:fs'
+import { STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import { type EngineResponse, errorPage, type Hooks, type ResponseHead } from '../../core/index.ts'
+import type { EngineResponse, Hooks, ResponseHead } from '../../core/index.ts'
 import type { Body, Failure, HandedFile, Job, Source, WorkerPool } from '../workers/index.ts'
+import { addReplyHeaders, parseEarlyHints } from './answer-head.ts'
 import { buildEnviron, formatEnviron, isUnder, parseEnviron } from './environ.ts'
+import { beginSharing, endSharing, memoryShare } from './memory-share.ts'
+import { renderPage } from './page.ts'
+import { PulledBody } from './pulled-body.ts'
 import {
   type BodyFault,
   type BodyOptions,
@@ -13,14 +17,10 @@ import {
   NO_BODY,
   spoolBytes,
 } from './request-body.ts'
+import { sendFile } from './send-file.ts'
 import { Spill } from './spill.ts'
 import type { Storage } from './storage.ts'
 
-/** Bytes of answers that are held in memory for clients that do not keep up; what is more goes to files. */
-const MEMORY_BUDGET = 67_108_864
-/** One answer's share of it, however many there are. */
-const LEAST_SHARE = 65_536
-const LARGEST_SHARE = 4_194_304
 /** Bytes of one answer in that file (nginx: proxy_max_temp_file_size). */
 const SPILL_LIMIT = 1_073_741_824
 /** Bodies up to here are joined with their head into one string and one write. */
@@ -38,11 +38,6 @@ const STATUS_OF: Record<Failure, number> = {
 const EMPTY: Body = { kind: 'none' }
 /** RFC 9110 §9.2.1. */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
-
-/** Answers whose clients do not keep up. */
-let backlogged = 0
-
-const memoryShare = () => Math.min(LARGEST_SHARE, Math.max(LEAST_SHARE, MEMORY_BUDGET / backlogged))
 
 /** What all exchanges of a generation share. */
 export interface Setting {
@@ -76,8 +71,7 @@ export class Exchange implements Job {
   readonly #reply: FastifyReply
   readonly #response: EngineResponse
   #spill: Spill | undefined
-  /** Bytes of an on-demand body that the worker has. */
-  #pulled = 0
+  #pulled: PulledBody | undefined
   #dispatched = false
   /** A 1xx answer went out. */
   #informed = false
@@ -147,7 +141,7 @@ export class Exchange implements Job {
     const response = this.#response
     if (!this.#spill) {
       if (response.write(bytes, left)) return true
-      this.#isBacklogged ||= ++backlogged > 0
+      this.#share()
       if (response.writableLength < memoryShare()) return true
       this.#startSpill()
       return true
@@ -175,15 +169,9 @@ export class Exchange implements Job {
 
   information(head: string): void {
     if (this.#over || this.#response.headersSent) return
-    const [status = '', ...fields] = head.split('\0')
-    if (!status.startsWith('103')) return
-    const hints: Record<string, string[]> = {}
-    for (let index = 0; index < fields.length; index += 2) {
-      const key = (fields[index] as string).toLowerCase()
-      hints[key] = [...(hints[key] ?? []), fields[index + 1] as string]
-    }
+    const hints = parseEarlyHints(head)
     // RFC 9110 §15.2: HTTP/1.0 knows no 1xx
-    if (!hints.link || this.#request.raw.httpVersion === '1.0') return
+    if (!hints || this.#request.raw.httpVersion === '1.0') return
     try {
       this.#informed = true
       this.#response.writeEarlyHints(hints)
@@ -196,23 +184,17 @@ export class Exchange implements Job {
     return new Promise((resolve) => {
       open(`/proc/${pid}/fd/${descriptor}`, 'r', (error, fd) => {
         resolve(!error)
-        if (!error) this.#sendFile(fd, offset, length)
+        if (error) return
+        const wanted = this.#over ? 0 : length
+        sendFile(this.#response, fd, offset, wanted, (failure) => this.#break(failure))
       })
     })
   }
 
   async pull(max: number): Promise<{ bytes: Buffer; last: boolean; gone: boolean }> {
-    const { raw } = this.#request
-    const { timeout, limit } = this.#setting.body
-    if (!(await readable(raw, timeout))) return this.#refusePull(408)
-    const bytes = (raw.read(Math.min(max, raw.readableLength)) ?? Buffer.alloc(0)) as Buffer
-    this.#pulled += bytes.length
-    if (this.#pulled > limit) return this.#refusePull(413)
-    return {
-      bytes,
-      last: raw.readableEnded || (raw.complete && raw.readableLength === 0),
-      gone: raw.destroyed && !raw.complete,
-    }
+    this.#pulled ??= new PulledBody(this.#request.raw, this.#setting.body)
+    const piece = await this.#pulled.read(max)
+    return typeof piece === 'number' ? this.#refusePull(piece) : piece
   }
 
   /** To the app it is as if its client had left. */
@@ -243,7 +225,7 @@ export class Exchange implements Job {
   closed(completed: boolean): void {
     this.#over = true
     this.#spill?.close()
-    if (this.#isBacklogged) backlogged--
+    if (this.#isBacklogged) endSharing()
     this.#removeSpool()
     if (!completed && this.#dispatched) this.#setting.pool.cancel(this)
   }
@@ -323,7 +305,7 @@ export class Exchange implements Job {
 
   /** @returns whether it went out. If not, a page that says so did. */
   #writeHead(code: number, reason: string | undefined, fields: string[]): boolean {
-    const headers = this.#withReplyHeaders(fields)
+    const headers = addReplyHeaders(fields, this.#reply)
     if (!this.#setting.observesResponse) {
       this.#response.writeHead(code, reason, headers)
       return true
@@ -342,7 +324,7 @@ export class Exchange implements Job {
     const { method, url } = this.#request.raw
     this.#setting.log.error({ err: error, method, url }, 'request failed')
     this.#tellFailed(error)
-    const { page, headers } = this.#page(500)
+    const { page, headers } = renderPage(500, this.#response.shouldKeepAlive)
     this.#response.writeHead(500, STATUS_CODES[500], headers)
     this.#response.end(page)
     this.#over = true
@@ -357,16 +339,6 @@ export class Exchange implements Job {
     }
   }
 
-  /** What Fastify plugins have set on the reply (CORS, security headers) goes along, unless the app says otherwise. */
-  #withReplyHeaders(fields: string[]): string[] {
-    const own = this.#reply.getHeaders()
-    for (const name in own) {
-      if (!ADDED.has(name) && hasField(fields, name)) continue
-      for (const value of [own[name]].flat()) fields.push(name, String(value))
-    }
-    return fields
-  }
-
   #writeObserved(statusCode: number, reason: string | undefined, fields: string[]): void {
     const head: ResponseHead = { statusCode, headers: [] }
     for (let index = 0; index < fields.length; index += 2) {
@@ -375,6 +347,12 @@ export class Exchange implements Job {
     this.#setting.hooks.response.call(head, this.#request)
     const same = head.statusCode === statusCode
     this.#response.writeHead(head.statusCode, same ? reason : undefined, head.headers.flat())
+  }
+
+  #share(): void {
+    if (this.#isBacklogged) return
+    this.#isBacklogged = true
+    beginSharing()
   }
 
   #startSpill(): void {
@@ -395,29 +373,6 @@ export class Exchange implements Job {
       return fail(error as Error)
     }
     response.on('drain', () => this.#spill?.resume())
-  }
-
-  #sendFile(fd: number, offset: number, length: number): void {
-    const response = this.#response
-    if (this.#over || length === 0) {
-      createReadStream('', { fd, start: 0, end: 0 }).destroy()
-      if (!this.#over) response.end()
-      return
-    }
-    const file = createReadStream('', {
-      fd,
-      start: offset,
-      end: offset + length - 1,
-      highWaterMark: 131_072,
-    })
-    file.on('error', (error) => this.#break(error))
-    file.on('end', () => {
-      if (file.bytesRead < length)
-        this.#break(new Error('the file became shorter while it was sent'))
-      else response.end()
-    })
-    file.pipe(response, { end: false })
-    response.on('close', () => file.destroy())
   }
 
   /** The client must see that the answer is not whole. */
@@ -460,47 +415,9 @@ export class Exchange implements Job {
   }
 
   #sendPage(status: number, text?: string): void {
-    const { page, headers } = this.#page(status, text)
+    const { page, headers } = renderPage(status, this.#response.shouldKeepAlive, text)
     if (this.#writeHead(status, undefined, headers)) this.#response.end(page)
-  }
-
-  #page(status: number, text = errorPage(status)) {
-    const page = Buffer.from(text)
-    const headers = [
-      'Content-Type',
-      'text/html; charset=utf-8',
-      'Content-Length',
-      String(page.length),
-    ]
-    if (status === 503) headers.push('Retry-After', '1')
-    if (!this.#response.shouldKeepAlive) headers.push('Connection', 'close')
-    return { page, headers }
   }
 }
 
 const SLOT_ENVIRON = 4056
-
-/** Fields of which an answer may have several: the app's and those of plugins. */
-const ADDED = new Set(['set-cookie', 'vary'])
-
-const hasField = (fields: readonly string[], name: string) =>
-  fields.some((field, index) => index % 2 === 0 && field.toLowerCase() === name)
-
-/** Resolves to true when the stream has bytes, has ended or is gone; to false when none of it came in time. */
-function readable(stream: IncomingMessage, timeout: number): Promise<boolean> {
-  if (stream.readableLength > 0 || stream.readableEnded || stream.destroyed)
-    return Promise.resolve(true)
-  return new Promise((resolve) => {
-    const settle = (came: boolean) => {
-      clearTimeout(timer)
-      for (const event of EVENTS) stream.off(event, done)
-      resolve(came)
-    }
-    const done = () => settle(true)
-    const timer = setTimeout(settle, timeout, false)
-    for (const event of EVENTS) stream.on(event, done)
-    stream.read(0)
-  })
-}
-
-const EVENTS = ['readable', 'end', 'close', 'error'] as const
