@@ -108,10 +108,13 @@ export class FrontSet {
     this.#tell({ order: 'reopenLogs' })
   }
 
-  /** All end: gracefully, or, `quick`, at once. */
+  /** All end: gracefully, or, `quick`, at once. A replacement that is on its way up has nothing to finish. */
   close(quick: boolean): void {
     this.#isClosing = true
-    for (const front of this.#fronts) front.send({ order: 'close', quick })
+    for (const front of this.#fronts) {
+      if (this.#current && !front.isMember) front.kill()
+      else front.send({ order: 'close', quick })
+    }
   }
 
   /** Resolves when no process is left; by force where it takes too long. */
