@@ -4,6 +4,8 @@ import { entriesOf, foldersBelow, type Pattern } from './globs.ts'
 
 /** Between two looks at folders that cannot be watched, in milliseconds. */
 const LOOK_EVERY = 1000
+/** So far the clock of file times may be behind the other one, in milliseconds; and it has fractions. */
+const CLOCK_STEP = 10
 
 export interface WatcherEvents {
   /** A file is new, or is not what it was. */
@@ -79,7 +81,12 @@ export class Watcher {
     if (this.#files.has(path)) return
     const found = stateOf(path)
     this.#files.set(path, found?.state ?? '')
-    if (found && found.time > this.#since && found.time <= Date.now()) this.#events.changed(path)
+    if (found && this.#isNew(found.time)) this.#events.changed(path)
+  }
+
+  /** Neither from before, nor from a clock that is ahead of ours. */
+  #isNew(time: number): boolean {
+    return time > this.#since - CLOCK_STEP && time < Date.now() + CLOCK_STEP
   }
 
   #watchFolder(folder: string): void {
