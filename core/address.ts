@@ -42,7 +42,7 @@ export function addressKey(address: Address): string {
 }
 
 // sun_path with its closing NUL: 108 bytes on Linux, 104 on the BSDs and macOS.
-const LONGEST_PATH = process.platform === 'linux' ? 107 : 103
+export const LONGEST_PATH = process.platform === 'linux' ? 107 : 103
 
 function parseUnix(text: string): Address {
   const path = text.replace(/^unix:(\/\/)?/, '')

@@ -32,7 +32,7 @@ export {
 } from './hooks.ts'
 export type { Door, EngineResponse } from './http/door.ts'
 export type { EngineOptions } from './http/limits.ts'
-export type { ListenerSpec } from './listeners.ts'
+export type { Inherited, ListenerSpec, Sharing } from './listeners.ts'
 export { nearest } from './nearest.ts'
 export {
   definePlugin,

@@ -1,12 +1,13 @@
 import { once } from 'node:events'
-import { lstatSync, unlinkSync } from 'node:fs'
-import { type AddressInfo, connect, type ListenOptions, type Server as NetServer } from 'node:net'
+import type { AddressInfo, ListenOptions, Server as NetServer } from 'node:net'
 import { type Address, addressKey, formatAddress } from './address.ts'
 import type { CoreOptions } from './config/schema.ts'
 import { AddressInUse, CannotListen } from './errors.ts'
+import { type Handle, openDescriptor } from './handles.ts'
 import type { Door } from './http/door.ts'
 import { createEngineServer } from './http/engine.ts'
 import type { EngineOptions } from './http/limits.ts'
+import { claimSocket, fileAt, removeSocket } from './socket-file.ts'
 
 /** How one bind address is to be served. Plugins change specs in the `listeners` hook. */
 export interface ListenerSpec {
@@ -24,15 +25,34 @@ export interface Listening {
   closeIdleConnections?(): void
   closeAllConnections?(): void
   setLimits?(options: EngineOptions): void
+  /** Gives up a socket that nobody accepts at in this process; without it, connections are accepted until `close`. */
+  release?(): Handle
 }
 
-/** Opens a listener. @throws WSGI_CORE_ADDRESS_IN_USE, WSGI_CORE_CANNOT_LISTEN */
-export type Listen = (spec: ListenerSpec, door: Door, options: CoreOptions) => Promise<Listening>
+/** Opens a listener, at `handle` where the socket is there already. @throws WSGI_CORE_ADDRESS_IN_USE, WSGI_CORE_CANNOT_LISTEN */
+export type Listen = (
+  spec: ListenerSpec,
+  door: Door,
+  options: CoreOptions,
+  handle?: Handle,
+) => Promise<Listening>
 
 interface Listener {
   readonly key: string
   readonly spec: ListenerSpec
   readonly server: Listening
+  /** The file of a Unix socket, which may have become another's since. */
+  readonly file: number | undefined
+}
+
+/** A listening socket that was handed over by another process, and what it was opened for. */
+export type Inherited = readonly [address: string, fd: number]
+
+/** What a server has to know about others at its sockets. */
+export interface Sharing {
+  readonly inherited: readonly Inherited[]
+  /** Whether another process serves at the same sockets now: then their files stay. */
+  readonly isShared: () => boolean
 }
 
 /** Listeners to serve with, of which some are new and some of the current ones are no longer wanted. */
@@ -47,13 +67,21 @@ export interface ListenerChange {
 export class Listeners {
   readonly #door: Door
   readonly #listen: Listen
+  readonly #isShared: () => boolean
+  /** Sockets that are open while nobody here accepts at them: inherited ones, and those of a server that is parked. */
+  #idle: { readonly address: string; readonly handle: Handle; file: number | undefined }[]
   #open: readonly Listener[] = []
   /** No longer wanted, but with connections that are still in use. */
   readonly #dropped = new Set<Listening>()
 
-  constructor(door: Door, listen: Listen) {
+  constructor(door: Door, listen: Listen, { inherited, isShared }: Sharing) {
     this.#door = door
     this.#listen = listen
+    this.#isShared = isShared
+    this.#idle = inherited.map(([address, fd]) => {
+      const file = address.startsWith(UNIX) ? fileAt(address.slice(UNIX.length)) : undefined
+      return { address, handle: openDescriptor(fd), file }
+    })
   }
 
   /** In the order of the specs they were opened for. */
@@ -64,6 +92,15 @@ export class Listeners {
   /** Where the server can be reached, with the true port where 0 was asked for. */
   get addresses(): string[] {
     return this.#open.map(({ spec, server }) => formatAddress(actual(spec, server), spec.scheme))
+  }
+
+  /** The listening sockets, each with what it was opened for: a process that inherits them can serve there. */
+  get sockets(): { readonly address: string; readonly handle: Handle }[] {
+    const open = this.#open.map(({ spec, server }) => ({
+      address: addressKey(spec.address),
+      handle: server.release?.() ?? (server as unknown as { _handle: Handle })._handle,
+    }))
+    return [...open, ...this.#idle]
   }
 
   /**
@@ -78,42 +115,92 @@ export class Listeners {
       for (const spec of specs) {
         const key = `${spec.scheme} ${addressKey(spec.address)}`
         const kept = this.#open.find((each) => each.key === key && !wanted.includes(each))
-        const listener = kept ?? {
-          key,
-          spec,
-          server: await this.#listen(spec, this.#door, options),
-        }
+        const listener = kept ?? { key, spec, ...(await this.#add(spec, options)) }
         if (!kept) added.push(listener)
         wanted.push(listener)
       }
     } catch (error) {
-      await closeNow(added)
+      await this.#closeNow(added)
       throw error
     }
     this.#open = wanted
     return { wanted, added, before }
   }
 
+  async #add(spec: ListenerSpec, options: CoreOptions) {
+    const address = addressKey(spec.address)
+    const idle = this.#idle.find((each) => each.address === address)
+    if (idle) this.#idle = this.#idle.filter((each) => each !== idle)
+    const server = await this.#listen(spec, this.#door, options, idle?.handle)
+    return { server, file: idle?.file ?? fileOf(spec) }
+  }
+
   /** The change is final: what is kept goes by the limits of these options, what is no longer wanted stops accepting. */
   commit({ wanted, before }: ListenerChange, options: CoreOptions): void {
     for (const { server } of wanted) server.setLimits?.(limitsOf(options))
-    for (const { server } of before.filter((listener) => !wanted.includes(listener))) {
-      this.#dropped.add(server)
-      server.close(() => this.#dropped.delete(server))
+    for (const listener of before.filter((each) => !wanted.includes(each))) {
+      this.#removeFile(listener)
+      void this.#drop(listener.server)
     }
+    this.#closeIdle()
+  }
+
+  #drop(server: Listening): Promise<void> {
+    this.#dropped.add(server)
+    return closed(server).then(() => void this.#dropped.delete(server))
+  }
+
+  /**
+   * Accepts nothing more and keeps the sockets: what comes waits in the kernel, for another process or for `open`.
+   * `copies` are second handles of `sockets`. Resolves when the last connection is gone.
+   */
+  async park(copies: readonly Handle[]): Promise<void> {
+    const open = this.#open
+    this.#open = []
+    this.#idle = open.map(({ spec, server, file }, index) => ({
+      address: addressKey(spec.address),
+      handle: server.release?.() ?? (copies[index] as Handle),
+      file,
+    }))
+    const accepting = open.filter(({ server }) => !server.release)
+    await Promise.all(accepting.map(({ server }) => this.#drop(server)))
   }
 
   /** Goes back to what was open before, and closes what was added. */
   async rollback({ added, before }: ListenerChange): Promise<void> {
     this.#open = before
-    await closeNow(added)
+    await this.#closeNow(added)
   }
 
   /** Accepts nothing more; resolves when the last connection is gone. Idle ones are closed at once. */
   async close(): Promise<void> {
     const open = this.#open
+    this.#closeIdle()
+    for (const listener of open) this.#removeFile(listener)
     await Promise.all(open.map(({ server }) => closed(server)))
     this.#open = []
+  }
+
+  #closeIdle(): void {
+    for (const { address, handle, file } of this.#idle) {
+      handle.close()
+      if (address.startsWith(UNIX) && !this.#isShared()) {
+        removeSocket(address.slice(UNIX.length), file)
+      }
+    }
+    this.#idle = []
+  }
+
+  #removeFile({ spec: { address }, file }: Listener): void {
+    if (address.kind === 'unix' && !this.#isShared()) removeSocket(address.path, file)
+  }
+
+  async #closeNow(listeners: readonly Listener[]): Promise<void> {
+    const servers = listeners.map(({ server }) => server)
+    for (const listener of listeners) this.#removeFile(listener)
+    const ends = servers.map(closed)
+    closeConnections(servers)
+    await Promise.all(ends)
   }
 
   closeIdleConnections(): void {
@@ -125,12 +212,10 @@ export class Listeners {
   }
 }
 
-async function closeNow(listeners: readonly Listener[]): Promise<void> {
-  const servers = listeners.map(({ server }) => server)
-  const ends = servers.map(closed)
-  closeConnections(servers)
-  await Promise.all(ends)
-}
+const UNIX = 'unix:'
+
+const fileOf = ({ address }: ListenerSpec) =>
+  address.kind === 'unix' ? fileAt(address.path) : undefined
 
 function closeConnections(servers: readonly Listening[]): void {
   for (const server of servers) server.closeAllConnections?.()
@@ -142,17 +227,47 @@ const closed = (server: Listening) => new Promise<void>((resolve) => server.clos
 export const createListener = (spec: ListenerSpec, door: Door, options: CoreOptions): NetServer =>
   (spec.createServer ?? createEngineServer)(door, limitsOf(options))
 
-export const listen: Listen = async (spec, door, options) => {
+export const listen: Listen = async (spec, door, options, handle) => {
+  if (handle) return listenAt(handle)(spec, door, options)
+  const { address } = spec
   const server = createListener(spec, door, options)
-  if (spec.address.kind === 'unix') await removeStaleSocket(spec.address.path)
+  const claim = address.kind === 'unix' ? await claimSocket(address.path) : undefined
   try {
     const { backlog, umask } = options
-    withMask(spec.address, umask, () => server.listen({ ...listenOptions(spec.address), backlog }))
+    const place = claim ? { path: claim.place } : listenOptions(address)
+    withMask(address, umask, () => server.listen({ ...place, backlog }))
     await once(server, 'listening')
+    claim?.publish()
   } catch (error) {
-    throw listenError(error as NodeJS.ErrnoException, formatAddress(spec.address, spec.scheme))
+    server.close()
+    throw listenError(error as NodeJS.ErrnoException, formatAddress(address, spec.scheme))
   }
   return server
+}
+
+/** Serves at a socket that is there already, perhaps another process's. */
+export const listenAt =
+  (handle: Handle): Listen =>
+  async (spec, door, options) => {
+    const server = createListener(spec, door, options)
+    try {
+      const listening = once(server, 'listening')
+      takeHandle(server, handle, options.backlog)
+      await listening
+    } catch (error) {
+      throw listenError(error as NodeJS.ErrnoException, formatAddress(spec.address, spec.scheme))
+    }
+    return server
+  }
+
+/** `listen(handle)` asks the supervisor, which does not know it, where the handle is a Unix socket's. */
+function takeHandle(server: NetServer, handle: Handle, backlog: number): void {
+  const open = server as unknown as {
+    _handle: Handle
+    _listen2(address: null, port: number, kind: number, backlog: number): void
+  }
+  open._handle = handle
+  open._listen2(null, -1, -1, backlog)
 }
 
 /** Binds, to a Unix socket with this mask, which is then that of nothing else: `bind` is through when it returns. */
@@ -188,32 +303,12 @@ function listenOptions(address: Address): ListenOptions {
 }
 
 export function listenError(error: NodeJS.ErrnoException, address: string): Error {
+  if (error instanceof AddressInUse) return error
   const coded =
     error.code === 'EADDRINUSE'
       ? new AddressInUse(address)
       : new CannotListen(address, error.message)
   return Object.assign(coded, { cause: error })
-}
-
-/** A socket file that nobody answers at is what a crashed server left: gunicorn removes it too. */
-export async function removeStaleSocket(path: string): Promise<void> {
-  const stat = lstatSync(path, { throwIfNoEntry: false })
-  if (!stat) return
-  if (!stat.isSocket()) throw new CannotListen(`unix:${path}`, 'the file exists and is no socket')
-  if (await answers(path)) throw new AddressInUse(`unix:${path}`)
-  unlinkSync(path)
-}
-
-async function answers(path: string): Promise<boolean> {
-  const socket = connect(path)
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch {
-    return false // refused: no process listens
-  } finally {
-    socket.destroy()
-  }
 }
 
 function actual(spec: ListenerSpec, server: Listening): Address {

@@ -3,6 +3,7 @@ import { type Configuration, loadConfiguration, type Sources } from './config/lo
 import type { CoreOptions } from './config/schema.ts'
 import { BadState, CannotChangeUser, FrontsNotHere, Sealed, Stopped } from './errors.ts'
 import { Generation } from './generation.ts'
+import { duplicate, type Handle } from './handles.ts'
 import type { Door } from './http/door.ts'
 import { type ListenerSpec, Listeners, listen } from './listeners.ts'
 import { hasAccessLog, Logs } from './logging/logs.ts'
@@ -12,6 +13,10 @@ import { Refusals } from './refusals.ts'
 import type { AnyGeneration, Role } from './role.ts'
 import { version } from './version.ts'
 
+/** Seconds that connections which were used a moment ago are kept when the server stops. */
+const LAST_REQUESTS = 0.5
+/** Milliseconds; nothing happens then. */
+const LONG = 2 ** 30
 /** A reload waits where as many generations before it still drain: each has workers of its own. */
 const MOST_RETIRING = 4
 
@@ -36,6 +41,9 @@ export function createServer({ config = null, ...values }: ServerOptions = {}): 
 export class Server {
   readonly #sources: Sources
   readonly #uses: PluginUse[]
+  #isParking = false
+  /** A parked server has nothing else that keeps its process from ending. */
+  #keepAlive: NodeJS.Timeout | undefined
   readonly #listeners: Listeners
   readonly #refusals = new Refusals()
   readonly #warned = new Set<string>()
@@ -47,6 +55,7 @@ export class Server {
   readonly #kept = new Map<string, unknown>()
   #logs: Logs | undefined
   #starting: Promise<unknown> = Promise.resolve()
+  #listening: Promise<unknown> = Promise.resolve()
   #reloading: Promise<void> = Promise.resolve()
   /** Generations that were replaced and still answer what they had taken. */
   readonly #retiring = new Set<Promise<void>>()
@@ -60,8 +69,10 @@ export class Server {
   constructor(sources: Sources) {
     this.#sources = sources
     this.#uses = [...(sources.uses ?? [])]
-    this.#listeners = new Listeners(this.#door(), (...all) =>
-      (this.#role?.listen ?? listen)(...all),
+    this.#listeners = new Listeners(
+      this.#door(),
+      (...all) => (this.#role?.listen ?? listen)(...all),
+      sources.sharing ?? { inherited: [], isShared: () => false },
     )
   }
 
@@ -78,6 +89,16 @@ export class Server {
     return this.#listeners.addresses
   }
 
+  /** The listening sockets, each with the address that it was opened for: another process can inherit them. */
+  get sockets(): { readonly address: string; readonly handle: Handle }[] {
+    return this.#listeners.sockets
+  }
+
+  /** Whether the sockets are open while nothing here serves. */
+  get isParked(): boolean {
+    return this.#state === 'serving' && this.#current === undefined
+  }
+
   /** The configuration of the generation that serves. */
   get configuration(): Configuration | undefined {
     return this.#current?.configuration
@@ -89,7 +110,13 @@ export class Server {
   }
 
   /** Reads the configuration, brings it to life and opens the listeners. A failure undoes what was done. */
-  async listen(): Promise<this> {
+  listen(): Promise<this> {
+    const listening = this.#listen()
+    this.#listening = listening.catch(() => {}) // whoever has started it is told
+    return listening
+  }
+
+  async #listen(): Promise<this> {
     this.#enter('new', 'starting', 'listen')
     try {
       await this.#start()
@@ -127,6 +154,16 @@ export class Server {
     return next
   }
 
+  /**
+   * Accepts nothing more, answers what is under way within `gracefulTimeout`, ends the workers; the listening sockets
+   * stay open, for other processes that have them, until the next reload brings everything back.
+   */
+  park(): Promise<void> {
+    const parked = this.#reloading.catch(() => {}).then(() => this.#park())
+    this.#reloading = parked
+    return parked
+  }
+
   /** Stops: accepts nothing more, lets requests finish within `gracefulTimeout` (`quick`: not at all), undoes. */
   close({ quick = false } = {}): Promise<void> {
     this.#quick ||= quick
@@ -137,8 +174,9 @@ export class Server {
 
   /** Has one worker more, or one fewer, until the next reload. Waits for what is under way: a start, a reload. */
   async resize(delta: 1 | -1): Promise<void> {
-    await this.#starting.catch(() => {})
+    await this.#listening
     await this.#reloading.catch(() => {})
+    if (this.isParked && delta > 0) return this.reload()
     if (this.#state === 'serving') this.#current?.core.hooks.resize.call(delta)
   }
 
@@ -163,7 +201,7 @@ export class Server {
       if (!alone) this.#role = await this.#findRole(configuration)
       this.#logs = new Logs(configuration)
       this.#say(`Starting wsgi-core ${version}`)
-    }
+    } else if (this.isParked && this.#role) this.#role = await this.#findRole(configuration)
     this.#warn(configuration)
     return configuration
   }
@@ -214,6 +252,7 @@ export class Server {
   }
 
   #swap(generation: AnyGeneration): void {
+    clearInterval(this.#keepAlive)
     this.#current = generation
   }
 
@@ -278,15 +317,47 @@ export class Server {
   }
 
   async #reload(): Promise<void> {
+    await this.#listening
     if (this.#state === 'starting') await this.#starting.catch(() => {}) // whoever has started it is told
     if (this.#state !== 'serving') throw new BadState('reload', this.#state)
-    const old = this.#current as AnyGeneration
+    const old = this.#current
     while (this.#retiring.size >= MOST_RETIRING) await Promise.race(this.#retiring)
     try {
       await this.#start()
     } finally {
-      if (this.#current !== old) this.#retire(old)
+      if (old && this.#current !== old) this.#retire(old)
     }
+  }
+
+  async #park(): Promise<void> {
+    await this.#listening
+    if (this.#state !== 'serving') throw new BadState('park', this.#state)
+    const current = this.#current
+    if (!current) return
+    this.#isParking = true
+    try {
+      await this.#leave(current)
+    } finally {
+      this.#isParking = false
+    }
+  }
+
+  async #leave(current: AnyGeneration): Promise<void> {
+    const sockets = this.#role ? [] : this.#listeners.sockets.map(({ handle }) => handle)
+    const copies = await duplicate(sockets)
+    if (this.#role) current.core.hooks.beforeClose.call()
+    await this.#lastRequests(this.#listeners.park(copies))
+    this.#report(await current.retire(this.#patience(current.configuration.core.gracefulTimeout)))
+    this.#listeners.closeAllConnections()
+    await this.#role?.close()
+    this.#current = undefined
+    this.#keepAlive = setInterval(() => {}, LONG)
+    this.#say('No workers any more: HUP or TTIN brings them back')
+  }
+
+  /** Who has just had an answer may be sending the next request: it is still answered, and told of the end. */
+  async #lastRequests(closed: Promise<void>): Promise<void> {
+    await Promise.race([closed, this.#patience(LAST_REQUESTS)])
   }
 
   /** Nobody waits for it but `close`. */
@@ -301,15 +372,17 @@ export class Server {
 
   async #close(): Promise<void> {
     if (this.#state === 'new' || this.#state === 'stopped') return this.#stopped()
+    const hasServed = this.#state === 'serving'
     this.#state = 'stopping'
     this.#building?.abort()
     await this.#starting.catch(() => {}) // whoever has started it is told
+    if (this.#isParking) await this.#reloading.catch(() => {})
     await this.#announceStop()
     const patience = this.#patience(this.#current?.configuration.core.gracefulTimeout ?? 0)
     const closed = this.#listeners.close()
-    this.#listeners.closeIdleConnections()
+    if (!this.#quick) await this.#lastRequests(closed)
     this.#report((await this.#current?.retire(patience)) ?? [])
-    await this.#reloading.catch(() => {})
+    if (hasServed) await this.#reloading.catch(() => {}) // else it waits for the start, which waits for this
     await Promise.all(this.#retiring)
     this.#listeners.closeAllConnections()
     await closed
@@ -350,6 +423,7 @@ export class Server {
 
   async #stopped(): Promise<void> {
     this.#state = 'stopped'
+    clearInterval(this.#keepAlive)
     await this.#role?.close()
     if (this.#quick) this.flushLogs()
     await this.#logs?.close()

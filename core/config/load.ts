@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Address, parseBind } from '../address.ts'
 import { BadConfig, NothingToServe } from '../errors.ts'
+import type { Sharing } from '../listeners.ts'
 import { type Plugin, type PluginUse, sortPlugins } from '../plugins.ts'
 import { addDependencies, pluginFile, resolvePlugin } from '../resolve.ts'
 import type { Role } from '../role.ts'
@@ -39,6 +40,8 @@ export interface Sources {
   readonly configured?: (configuration: Configuration) => void
   /** Called once, before the server becomes another user (`--user`): what root alone may do. */
   readonly beforeUserChange?: (configuration: Configuration) => void
+  /** Who else serves, or has served, at the same listening sockets. */
+  readonly sharing?: Sharing
   /** How the server is one of several processes, by its first configuration; undefined where it is alone. */
   readonly role?: (configuration: Configuration) => Promise<Role | undefined>
   /** The plugin that a target (`hello:app`) brings along, and the option that holds the target. */

@@ -27,8 +27,9 @@ const readBuffer = Buffer.allocUnsafeSlow(65_536)
 /** Of all servers of the process. */
 const descriptors = new Descriptors()
 
-/** As long as this a new connection may still bring its first request when idle ones are closed. */
-const FIRST_REQUEST_GRACE = 1000
+/** A connection that was new, or used, as short a time ago may be bringing a request when idle ones are closed. */
+const REQUEST_GRACE = 1000
+/** Clearly less than the grace: by so much `since` may lie too early. */
 const MAX_TICK = 500
 /** Connections that are being refused, in addition to those that are served. */
 const REFUSALS = 100
@@ -123,9 +124,9 @@ export class Engine {
   #closeWaiting(): void {
     const now = performance.now()
     for (const connection of this.#connections) {
-      if (!connection.isWaiting) continue
-      if (connection.isFresh && now - connection.since < FIRST_REQUEST_GRACE) continue
-      connection.socket.destroy()
+      if (connection.isWaiting && now - connection.since >= REQUEST_GRACE) {
+        connection.socket.destroy()
+      }
     }
   }
 

@@ -1,0 +1,75 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import net from 'node:net'
+import { getSystemErrorName } from 'node:util'
+
+/** A socket as Node's own classes hold it; what node:cluster passes to its workers. */
+export interface Handle {
+  readonly fd: number
+  close(): void
+  getsockname?(out: object): number
+}
+
+/** Node's maker of listening handles, which node:cluster uses: bound, and nobody accepts. A number is an error. */
+type CreateHandle = (
+  address: string | null,
+  port: number,
+  kind: number,
+  fd: number | undefined,
+  flags: number,
+) => Handle | number
+
+const create = (net as unknown as { _createServerHandle: CreateHandle })._createServerHandle
+const NO_PORT = -1
+
+/** @throws the system's error, with its code. */
+function checked(handle: Handle | number): Handle {
+  if (typeof handle === 'number') throw systemError(getSystemErrorName(handle))
+  return handle
+}
+
+export const systemError = (code: string) => Object.assign(new Error(`listen ${code}`), { code })
+
+/** A bound socket at an internet address. */
+export const bindTcp = (address: string, port: number, family: number): Handle =>
+  checked(create(address, port, family, undefined, 0))
+
+/** A bound Unix socket. */
+export const bindUnix = (path: string): Handle =>
+  checked(create(path, NO_PORT, NO_PORT, undefined, 0))
+
+/** A socket that this process has inherited. */
+export const openDescriptor = (fd: number): Handle => checked(create(null, 0, NO_PORT, fd, 0))
+
+/** Sends back what it is sent: each socket that passes through it is a second descriptor of the same one. */
+const ECHO = "process.on('message', (number, handle) => process.send(number, handle))"
+
+/**
+ * Second descriptors of listening sockets, which stay when the first ones are closed: Node cannot stop a server's
+ * accepting otherwise, and has no dup(2).
+ */
+export async function duplicate(handles: readonly Handle[]): Promise<Handle[]> {
+  if (handles.length === 0) return []
+  const echo = spawn(process.execPath, ['-e', ECHO], {
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    env: {},
+  })
+  const copies: Handle[] = []
+  const ended = once(echo, 'exit').then(() => {
+    throw new Error('the process that was to pass sockets back has ended')
+  })
+  const all = new Promise<void>((resolve) => {
+    echo.on('message', (number: number, handle) => {
+      copies[number] = handle as unknown as Handle
+      if (Object.keys(copies).length === handles.length) resolve()
+    })
+  })
+  for (const [number, handle] of handles.entries()) echo.send(number, handle as never)
+  try {
+    await Promise.race([all, ended])
+    return copies
+  } finally {
+    ended.catch(() => {}) // it ends now
+    if (echo.connected) echo.disconnect()
+  }
+}
