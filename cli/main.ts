@@ -1,4 +1,3 @@
-import { resolve } from 'node:path'
 import {
   type Configuration,
   errors,
@@ -11,17 +10,17 @@ import {
   version,
 } from '../core/index.ts'
 import { commandLine } from './command-line.ts'
-import { withControl } from './control.ts'
 import { DetachWanted, detach, onStarterGone, takeDetached, tellStarter } from './daemon.ts'
 import { causes, EXIT, exitCodeOf, tracebackOf } from './exit-codes.ts'
 import { isFront, serveAsFront } from './front.ts'
 import { help } from './help.ts'
 import { NotifyingServer } from './notifying-server.ts'
-import { createPidfile, type Pidfile } from './pidfile.ts'
+import { PidKeeper } from './pid-keeper.ts'
 import { isReloadCommand, reloadCommand } from './reload.ts'
 import { reload } from './reloading.ts'
 import { handleSignals } from './signals.ts'
 import { type Systemd, takeSystemd } from './systemd.ts'
+import { takeLegacy, Upgrade } from './upgrade.ts'
 
 /** `wsgi-core [OPTIONS] [APP]`. Ends the process with gunicorn's exit codes. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -84,55 +83,61 @@ const BIND_UNUSED = 'argument --bind: not used, the sockets are those that syste
 async function serve(argv: readonly string[]): Promise<number> {
   const systemd = takeSystemd(process.env)
   const isDetached = takeDetached(process.env)
-  let pidfile: Pidfile | undefined
+  const obstacle = obstacleOf(systemd)
+  const upgrade = new Upgrade({ argv, isDetached, obstacle, legacy: takeLegacy(process.env) })
   const server = createServer(
     {
       ...commandSources(argv, true, systemd.sockets),
+      sharing: upgrade,
       configured: (configuration) => {
         if (configuration.core.daemon && !isDetached) throw new DetachWanted(configuration)
         if (configuration.core.procName) process.title = `wsgi-core: ${configuration.core.procName}`
       },
-      beforeUserChange: (configuration) => {
-        pidfile = openPidfile(server, configuration)
-      },
+      beforeUserChange: (configuration) => pid.open(configuration),
     },
     systemd,
   )
-  const ended = handleSignals(server)
+  const pid: PidKeeper = new PidKeeper(server, upgrade, {
+    reload() {
+      server.log?.info('Handling command: reload')
+      return reload(server, pid)
+    },
+  })
+  const ended = handleSignals(server, pid, upgrade)
   guardCrashes(server)
   onStarterGone(() => void server.close())
   try {
     await server.listen()
-    pidfile ??= openPidfile(server, server.configuration)
+    pid.open(server.configuration)
   } catch (error) {
     await server.close({ quick: true })
-    pidfile?.unlink()
+    pid.unlink()
     if (error instanceof DetachWanted) return detach(argv, error.configuration, systemd)
     if (causes(error).some((cause) => cause instanceof errors.Stopped)) return EXIT.ok
     throw error
   }
   if (server instanceof NotifyingServer) await server.announce()
   await tellStarter({ ready: true })
+  if (upgrade.hasParent) upgrade.whenAlone(() => promote(server, pid))
   await ended
-  pidfile?.unlink()
+  pid.unlink()
   return EXIT.ok
 }
 
 const createServer = (sources: Sources, systemd: Systemd) =>
   systemd.notifySocket ? new NotifyingServer(sources, systemd) : new Server(sources)
 
-/** Another server's pidfile stops the start. */
-function openPidfile(server: Server, configuration?: Configuration): Pidfile | undefined {
-  if (!configuration?.core.pid) return undefined
-  const pidfile = createPidfile(resolve(configuration.cwd, configuration.core.pid))
-  const failed = (err: Error) =>
-    server.log?.warn({ err }, "'wsgi-core reload' will not reach this server")
-  return withControl(pidfile, { reload: () => askedToReload(server) }, failed)
+/** The server before this one has left. */
+function promote(server: Server, pid: PidKeeper): void {
+  server.log?.info('Master has been promoted.')
+  pid.update()
 }
 
-function askedToReload(server: Server) {
-  server.log?.info('Handling command: reload')
-  return reload(server)
+/** Where the end of this process ends the service, another cannot go on with it. */
+function obstacleOf({ notifySocket, sockets }: Systemd): string | undefined {
+  if (process.pid === 1) return 'The container ends with process 1: replace the container.'
+  if (!notifySocket && sockets.length === 0) return undefined
+  return 'systemd ends the service with this process: reload it, or restart the unit.'
 }
 
 /** Nothing that was not foreseen goes on in an unknown state: say it and stop; a supervisor starts anew. */

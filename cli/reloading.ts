@@ -1,11 +1,13 @@
 import type { Server } from '../core/index.ts'
 import type { Outcome } from './control.ts'
 import { exitCodeOf, tracebackOf } from './exit-codes.ts'
+import type { PidKeeper } from './pid-keeper.ts'
 
 /** Reloads, and says how it went: in the log, and to whoever asked. A reload that fails leaves the server as it was. */
-export async function reload(server: Server): Promise<Outcome> {
+export async function reload(server: Server, pid: PidKeeper): Promise<Outcome> {
   try {
     await server.reload()
+    pid.update()
     server.log?.info('Reloaded')
     return { ok: true }
   } catch (err) {

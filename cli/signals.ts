@@ -1,43 +1,42 @@
+import { isatty } from 'node:tty'
 import type { Server } from '../core/index.ts'
+import type { PidKeeper } from './pid-keeper.ts'
 import { reload } from './reloading.ts'
+import type { Upgrade } from './upgrade.ts'
 
 /** Binds gunicorn's signals to the server. @returns the promise of its end. */
-export function handleSignals(server: Server): Promise<void> {
+export function handleSignals(server: Server, pid: PidKeeper, upgrade: Upgrade): Promise<void> {
+  const on = (signal: NodeJS.Signals, act: () => unknown) =>
+    process.on(signal, () => {
+      server.log?.info(`Handling signal: ${signal.slice(3).toLowerCase()}`)
+      act()
+    })
+  on('SIGHUP', () => reload(server, pid))
+  on('SIGTTIN', () => attempt(server, server.resize(1)))
+  on('SIGTTOU', () => attempt(server, server.resize(-1)))
+  on('SIGUSR1', () => server.reopenLogs())
+  on('SIGUSR2', () => upgrade.start(server))
+  // a terminal sends it when its window changes
+  if (!hasTerminal()) on('SIGWINCH', () => attempt(server, server.park()))
   return new Promise((resolve, reject) => {
     let stopping = false
-    const stop = (signal: NodeJS.Signals, quick: boolean) => {
-      server.log?.info(`Handling signal: ${signal.slice(3).toLowerCase()}`)
+    const stop = (quick: boolean) => {
       const hurry = quick || stopping // a second signal means: now
       stopping = true
       server.close({ quick: hurry }).then(resolve, reject)
     }
-    process.on('SIGTERM', (signal) => stop(signal, false))
-    process.on('SIGINT', (signal) => stop(signal, true))
-    process.on('SIGQUIT', (signal) => stop(signal, true))
-    process.on('SIGHUP', () => {
-      server.log?.info('Handling signal: hup')
-      void reload(server)
-    })
-    process.on('SIGUSR1', () => reopenLogs(server))
-    process.on('SIGTTIN', () => resize(server, 'ttin', 1))
-    process.on('SIGTTOU', () => resize(server, 'ttou', -1))
-    for (const signal of UNHANDLED) process.on(signal, () => ignore(server, signal))
+    on('SIGTERM', () => stop(false))
+    on('SIGINT', () => stop(true))
+    on('SIGQUIT', () => stop(true))
   })
 }
 
-function reopenLogs(server: Server): void {
-  server.log?.info('Handling signal: usr1')
-  server.reopenLogs()
+async function attempt(server: Server, action: Promise<void>): Promise<void> {
+  try {
+    await action
+  } catch (err) {
+    server.log?.error({ err }, 'the signal could not be obeyed; the server goes on as it was')
+  }
 }
 
-function resize(server: Server, name: string, delta: 1 | -1): void {
-  server.log?.info(`Handling signal: ${name}`)
-  void server.resize(delta)
-}
-
-/** Their default action would end or stop the process. */
-const UNHANDLED = ['SIGUSR2'] as const
-
-function ignore(server: Server, signal: NodeJS.Signals): void {
-  server.log?.warn(`signal ${signal.slice(3).toLowerCase()} is ignored: it has no meaning here yet`)
-}
+const hasTerminal = () => [0, 1, 2].some((descriptor) => isatty(descriptor))
