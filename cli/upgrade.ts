@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { statSync } from 'node:fs'
 import type { Inherited, Server, Sharing } from '../core/index.ts'
 import { DETACHED } from './daemon.ts'
+import { duplicate } from './duplicate.ts'
 
 /** Set for a server that is to take over, and taken away before the application can see it. */
 const UPGRADE = 'WSGI_CORE_UPGRADE'
@@ -37,6 +38,7 @@ export interface UpgradeOptions {
  * may leave. At most one upgrade is under way.
  */
 export class Upgrade implements Sharing {
+  readonly duplicate = duplicate
   readonly #options: UpgradeOptions
   readonly #folder = startFolder(process.env)
   #heir: ChildProcess | undefined

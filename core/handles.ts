@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import net from 'node:net'
 import { getSystemErrorName } from 'node:util'
 
@@ -40,36 +38,3 @@ export const bindUnix = (path: string): Handle =>
 
 /** A socket that this process has inherited. */
 export const openDescriptor = (fd: number): Handle => checked(create(null, 0, NO_PORT, fd, 0))
-
-/** Sends back what it is sent: each socket that passes through it is a second descriptor of the same one. */
-const ECHO = "process.on('message', (number, handle) => process.send(number, handle))"
-
-/**
- * Second descriptors of listening sockets, which stay when the first ones are closed: Node cannot stop a server's
- * accepting otherwise, and has no dup(2).
- */
-export async function duplicate(handles: readonly Handle[]): Promise<Handle[]> {
-  if (handles.length === 0) return []
-  const echo = spawn(process.execPath, ['-e', ECHO], {
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    env: {},
-  })
-  const copies: Handle[] = []
-  const ended = once(echo, 'exit').then(() => {
-    throw new Error('the process that was to pass sockets back has ended')
-  })
-  const all = new Promise<void>((resolve) => {
-    echo.on('message', (number: number, handle) => {
-      copies[number] = handle as unknown as Handle
-      if (Object.keys(copies).length === handles.length) resolve()
-    })
-  })
-  for (const [number, handle] of handles.entries()) echo.send(number, handle as never)
-  try {
-    await Promise.race([all, ended])
-    return copies
-  } finally {
-    ended.catch(() => {}) // it ends now
-    if (echo.connected) echo.disconnect()
-  }
-}

@@ -22,6 +22,7 @@ export {
   type PlainError,
   toPlain,
 } from './fronts/messages.ts'
+export type { Handle } from './handles.ts'
 export {
   createHooks,
   type Environ,

@@ -53,6 +53,8 @@ export interface Sharing {
   readonly inherited: readonly Inherited[]
   /** Whether another process serves at the same sockets now: then their files stay. */
   readonly isShared: () => boolean
+  /** Second descriptors of listening sockets, which stay when the first ones are closed. */
+  readonly duplicate: (handles: readonly Handle[]) => Promise<Handle[]>
 }
 
 /** Listeners to serve with, of which some are new and some of the current ones are no longer wanted. */
@@ -74,7 +76,7 @@ export class Listeners {
   /** No longer wanted, but with connections that are still in use. */
   readonly #dropped = new Set<Listening>()
 
-  constructor(door: Door, listen: Listen, { inherited, isShared }: Sharing) {
+  constructor(door: Door, listen: Listen, { inherited, isShared }: Omit<Sharing, 'duplicate'>) {
     this.#door = door
     this.#listen = listen
     this.#isShared = isShared

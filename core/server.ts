@@ -3,7 +3,7 @@ import { type Configuration, loadConfiguration, type Sources } from './config/lo
 import type { CoreOptions } from './config/schema.ts'
 import { BadState, CannotChangeUser, FrontsNotHere, Sealed, Stopped } from './errors.ts'
 import { Generation } from './generation.ts'
-import { duplicate, type Handle } from './handles.ts'
+import type { Handle } from './handles.ts'
 import type { Door } from './http/door.ts'
 import { type ListenerSpec, Listeners, listen } from './listeners.ts'
 import { hasAccessLog, Logs } from './logging/logs.ts'
@@ -332,6 +332,7 @@ export class Server {
   async #park(): Promise<void> {
     await this.#listening
     if (this.#state !== 'serving') throw new BadState('park', this.#state)
+    if (!this.#sources.sharing) throw new BadState('park', 'not shared')
     const current = this.#current
     if (!current) return
     this.#isParking = true
@@ -344,7 +345,7 @@ export class Server {
 
   async #leave(current: AnyGeneration): Promise<void> {
     const sockets = this.#role ? [] : this.#listeners.sockets.map(({ handle }) => handle)
-    const copies = await duplicate(sockets)
+    const copies = (await this.#sources.sharing?.duplicate(sockets)) ?? []
     if (this.#role) current.core.hooks.beforeClose.call()
     await this.#lastRequests(this.#listeners.park(copies))
     this.#report(await current.retire(this.#patience(current.configuration.core.gracefulTimeout)))
