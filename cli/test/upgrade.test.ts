@@ -159,6 +159,24 @@ test('TTIN brings back the workers that WINCH has sent away; what came meanwhile
   assert.is((await reply).status, 200)
 })
 
+for (const args of [[], ['--fronts', '2']]) {
+  test(`a reload that fails while the workers are away changes nothing, and the next one brings them back ${args}`, async ({
+    site,
+  }) => {
+    site.write('shop.py', answering('one'))
+    const server = await site.start(args, 'shop:app')
+    server.signal('SIGWINCH')
+    await server.line(/No workers any more/)
+    site.write('shop.py', 'raise ValueError("not yet")\n')
+    server.signal('SIGHUP')
+    await server.line(/the reload failed/)
+    const reply = server.request('/')
+    site.write('shop.py', answering('two'))
+    server.signal('SIGHUP')
+    assert.is((await reply).body, 'two')
+  })
+}
+
 test('TERM ends a server whose workers are away', async ({ site }) => {
   const server = await site.start(['-w', '1'])
   server.signal('SIGWINCH')
