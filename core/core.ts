@@ -95,6 +95,11 @@ export class Core {
     return this.#services.get(name) as Services[K]
   }
 
+  /** The service where a plugin that is loaded has provided it: for who can do without. */
+  findService<K extends keyof Services & string>(name: K): Services[K] | undefined {
+    return this.#services.get(name) as Services[K] | undefined
+  }
+
   /** Runs the deferred clean-ups, last to first, all of them. @returns what failed, in that order. */
   async undo(): Promise<Error[]> {
     const errors: Error[] = []

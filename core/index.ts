@@ -15,6 +15,7 @@ export type { Core, Services } from './core.ts'
 export const loadFronts = () => import('./fronts/index.ts')
 export { errorPage } from './error-page.ts'
 export * as errors from './errors.ts'
+export { reportFailure } from './fastify.ts'
 export type { FrontLink, FrontLinks, SupervisorLink } from './fronts/links.ts'
 export {
   fromPlain,
@@ -33,6 +34,8 @@ export {
 } from './hooks.ts'
 export type { Door, EngineResponse } from './http/door.ts'
 export type { EngineOptions } from './http/limits.ts'
+export { type PreparedHead, prepareHead } from './http/prepared-head.ts'
+export { type FilePiece, type FileStretch, sendFile } from './http/send-file.ts'
 export type { Inherited, ListenerSpec, Sharing } from './listeners.ts'
 export { nearest } from './nearest.ts'
 export {
@@ -44,6 +47,7 @@ export {
   type PluginUse,
   type Schema,
 } from './plugins.ts'
+export { addReplyHeaders } from './reply-headers.ts'
 export { builtInPlugins, resolvePlugin } from './resolve.ts'
 export { createServer, Server, type ServerOptions } from './server.ts'
 export { version } from './version.ts'

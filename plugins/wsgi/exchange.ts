@@ -1,10 +1,16 @@
-import { open, unlink } from 'node:fs'
+import { closeSync, open, unlink } from 'node:fs'
 import { STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import type { EngineResponse, Hooks, ResponseHead } from '../../core/index.ts'
+import {
+  addReplyHeaders,
+  type EngineResponse,
+  type Hooks,
+  type ResponseHead,
+  sendFile,
+} from '../../core/index.ts'
 import type { Body, Failure, HandedFile, Job, Source, WorkerPool } from '../workers/index.ts'
-import { addReplyHeaders, parseEarlyHints } from './answer-head.ts'
+import { parseEarlyHints } from './answer-head.ts'
 import { buildEnviron, formatEnviron, isUnder, parseEnviron } from './environ.ts'
 import { beginSharing, endSharing, memoryShare } from './memory-share.ts'
 import { renderPage } from './page.ts'
@@ -17,7 +23,6 @@ import {
   NO_BODY,
   spoolBytes,
 } from './request-body.ts'
-import { sendFile } from './send-file.ts'
 import { Spill } from './spill.ts'
 import type { Storage } from './storage.ts'
 
@@ -185,8 +190,9 @@ export class Exchange implements Job {
       open(`/proc/${pid}/fd/${descriptor}`, 'r', (error, fd) => {
         resolve(!error)
         if (error) return
-        const wanted = this.#over ? 0 : length
-        sendFile(this.#response, fd, offset, wanted, (failure) => this.#break(failure))
+        if (this.#over) return closeSync(fd)
+        const whole = [{ start: offset, length }]
+        sendFile(this.#response, fd, whole, (failure) => this.#break(failure))
       })
     })
   }

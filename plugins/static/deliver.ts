@@ -1,0 +1,104 @@
+import { createReadStream } from 'node:fs'
+import type { ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import {
+  addReplyHeaders,
+  type FilePiece,
+  type Hooks,
+  isTapped,
+  type ResponseHead,
+  sendFile,
+} from '../../core/index.ts'
+import type { Answer, Body } from './answer.ts'
+import { closeDescriptor } from './open-file.ts'
+
+/** What is told of an answer that could not be sent in full. */
+export type Broken = (error: Error) => void
+
+/** Sends an answer past Fastify, which is the quickest; the `response` hook sees it, nobody else. */
+export async function deliver(
+  answer: Answer,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  hooks: Hooks,
+  broken: Broken,
+): Promise<void> {
+  const fields = addReplyHeaders([...answer.fields, 'Content-Length', String(answer.length)], reply)
+  const head = await observed(answer, fields, request, hooks)
+  reply.hijack()
+  const response = reply.raw
+  response.writeHead(head.statusCode, head.headers.flat())
+  const isBodiless = request.method === 'HEAD' || answer.status === 304
+  await sendBody(response, answer.body, isBodiless, broken)
+}
+
+/** Sends an answer as Fastify sends its own, so that everybody's `onSend` sees it and may change it. */
+export async function deliverByFastify(
+  answer: Answer,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) {
+  reply.code(answer.status)
+  for (let index = 0; index < answer.fields.length; index += 2) {
+    reply.header(answer.fields[index] as string, answer.fields[index + 1])
+  }
+  if (answer.status !== 304) reply.header('content-length', answer.length)
+  const { body } = answer
+  if (request.method === 'HEAD' || answer.status === 304) {
+    if (body.kind === 'file') await closeDescriptor(body.fd)
+    return reply.send()
+  }
+  if (body.kind === 'file') return reply.send(Readable.from(readPieces(body.fd, body.pieces)))
+  return reply.send(typeof body.bytes === 'string' ? Buffer.from(body.bytes, 'latin1') : body.bytes)
+}
+
+async function observed(
+  { status, body }: Answer,
+  fields: readonly string[],
+  request: FastifyRequest,
+  hooks: Hooks,
+): Promise<ResponseHead> {
+  const head: ResponseHead = { statusCode: status, headers: [] }
+  for (let index = 0; index < fields.length; index += 2) {
+    head.headers.push([fields[index] as string, fields[index + 1] as string])
+  }
+  if (!isTapped(hooks.response)) return head
+  try {
+    hooks.response.call(head, request)
+    return head
+  } catch (error) {
+    if (body.kind === 'file') await closeDescriptor(body.fd)
+    throw error
+  }
+}
+
+async function sendBody(
+  response: ServerResponse,
+  body: Body,
+  isBodiless: boolean,
+  broken: Broken,
+): Promise<void> {
+  if (body.kind === 'bytes') {
+    if (isBodiless) response.end()
+    else if (typeof body.bytes === 'string') response.end(body.bytes, 'latin1')
+    else response.end(body.bytes)
+  } else if (isBodiless) {
+    await closeDescriptor(body.fd)
+    response.end()
+  } else sendFile(response, body.fd, body.pieces, broken)
+}
+
+async function* readPieces(fd: number, pieces: readonly FilePiece[]) {
+  try {
+    for (const piece of pieces) {
+      if (piece instanceof Uint8Array) yield piece
+      else if (piece.length > 0) {
+        const { start, length } = piece
+        yield* createReadStream('', { fd, start, end: start + length - 1, autoClose: false })
+      }
+    }
+  } finally {
+    await closeDescriptor(fd)
+  }
+}

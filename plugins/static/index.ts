@@ -1,0 +1,85 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import {
+  type Core,
+  definePlugin,
+  type EngineResponse,
+  isTapped,
+  reportFailure,
+} from '../../core/index.ts'
+import type { Answer, Question } from './answer.ts'
+import { deliver, deliverByFastify } from './deliver.ts'
+import { FastLane } from './fast-lane.ts'
+import { FileStore } from './file-store.ts'
+import { resolveLocations } from './locations.ts'
+import { schema } from './options.ts'
+import { type RootHooks, watchRootHooks } from './root-hooks.ts'
+import { type Outcome, Site } from './site.ts'
+import type { Target } from './target.ts'
+
+const name = 'static'
+/** Before all others in the order of taps, and behind them. */
+const FIRST = -1_000_000
+const LAST = 1_000_000
+
+/** Serves files: nginx's alias, root and try_files in front of the application. */
+export default definePlugin({
+  name,
+  config: schema,
+  apply(core, options) {
+    const store = new FileStore(options.cache)
+    const lane = new FastLane(store.memory)
+    const locations = resolveLocations(options, core.cwd)
+    const site = new Site(locations, store, () => core.hooks.handle.taps.at(-1)?.name !== name)
+    let hooks: RootHooks
+    let isLaneOpen = false
+    core.hooks.server.tap({ name, stage: FIRST }, (fastify) => {
+      hooks = watchRootHooks(fastify)
+    })
+    core.hooks.beforeListen.tap({ name, stage: LAST }, () => {
+      isLaneOpen = canPassBy(core, hooks)
+    })
+    core.hooks.request.tap({ name, stage: LAST }, (request, response) => {
+      if (isLaneOpen) lane.offer(request, response as EngineResponse)
+    })
+    core.hooks.handle.tapAsync(name, (request, reply, done) => {
+      const url = targetOf(request)
+      const located = site.locate(url)
+      if (located === undefined) return done()
+      const { target, location } = located
+      const question = { method: request.method, fields: request.headers }
+      const settle = async (outcome: Outcome | undefined) => {
+        if (outcome === undefined) return undefined
+        const { stored, answer } = outcome
+        if (isLaneOpen && stored && isPlain(question, url, target)) lane.admit(url, stored)
+        await send(answer, request, reply)
+        return true as const
+      }
+      const answered = site.answer(target, location, question).then(settle)
+      answered.then((taken) => done(null, taken), done)
+    })
+    const send = (answer: Answer, request: FastifyRequest, reply: FastifyReply) => {
+      if (hooks.seeAnswers) return deliverByFastify(answer, request, reply)
+      return deliver(answer, request, reply, core.hooks, (error) => breakOff(core, error, reply))
+    }
+  },
+})
+
+/** The path of the request as it came: the router may have been given another one. */
+const targetOf = ({ raw }: FastifyRequest): string =>
+  (raw as { originalUrl?: string }).originalUrl ?? raw.url ?? ''
+
+/** Whether nobody but us would see a request for a file, or could answer it. */
+function canPassBy({ hooks }: Core, { areThere, isConstrained }: RootHooks): boolean {
+  const isFirst = hooks.handle.taps[0]?.name === name
+  return isFirst && !areThere && !isConstrained && !isTapped(hooks.response)
+}
+
+/** Whether the request is one of those that the fast lane may take: of all spellings of a path, one. */
+const isPlain = ({ method }: Question, url: string, { segments, isFolder }: Target): boolean =>
+  method === 'GET' && url === `/${segments.join('/')}${isFolder && segments.length > 0 ? '/' : ''}`
+
+/** The client must see that the answer is not whole. */
+function breakOff(core: Core, error: Error, { raw, request }: FastifyReply): void {
+  reportFailure(error, request.raw, core.hooks, core.logger(name))
+  raw.destroy()
+}
