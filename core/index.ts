@@ -32,7 +32,7 @@ export {
   isTapped,
   type ResponseHead,
 } from './hooks.ts'
-export type { Door, EngineResponse } from './http/door.ts'
+export type { Door, EngineResponse, Owner } from './http/door.ts'
 export type { EngineOptions } from './http/limits.ts'
 export { type PreparedHead, prepareHead } from './http/prepared-head.ts'
 export { type FilePiece, type FileStretch, sendFile } from './http/send-file.ts'

@@ -1,4 +1,4 @@
-const SIZE = 262_144
+const SIZE = 524_288
 const LEAST_SIZE = 16_384
 /** What all that are being sent may have together, as long as each can have two of the least size. */
 const BUDGET = 67_108_864

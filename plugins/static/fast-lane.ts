@@ -46,6 +46,7 @@ export class FastLane {
     const { noneMatch, modifiedSince } = wishes
     const { etag, lastModified } = form.representation.validators
     if (noneMatch === undefined && modifiedSince === undefined) {
+      file.hold(response)
       response.sendPrepared(form.whole, form.body)
     } else if (noneMatch === etag || (noneMatch === undefined && modifiedSince === lastModified)) {
       response.sendPrepared(form.notModified)

@@ -59,7 +59,7 @@ export class FileStore {
     const forms = await openForms(location, segments, opened, type)
     const path = segments.join('/')
     try {
-      const contents = await this.#readSmall(forms)
+      const contents = await this.#readWanted(key, forms)
       if (contents !== undefined) {
         await Promise.all(forms.map(({ fd }) => closeDescriptor(fd)))
         const stored = new StoredFile(key, location, path, type, contents)
@@ -73,10 +73,10 @@ export class FileStore {
     return describeOpen(forms, { location, path, type }, accepted)
   }
 
-  /** @returns the contents of all forms where they are small and nobody changes them. */
-  async #readSmall(forms: readonly OpenForm[]): Promise<Form[] | undefined> {
+  /** @returns the contents of all forms where they are to be kept, and nobody changes them meanwhile. */
+  async #readWanted(key: string, forms: readonly OpenForm[]): Promise<Form[] | undefined> {
     const total = forms.reduce((sum, { stats }) => sum + stats.size, 0)
-    if (total > this.memory.largest) return undefined
+    if (!this.memory.wants(key, total)) return undefined
     const contents: Form[] = []
     for (const { fd, stats, coding } of forms) {
       const content = await readAll(fd, stats)

@@ -49,8 +49,10 @@ export default definePlugin({
       const question = { method: request.method, fields: request.headers }
       const settle = async (outcome: Outcome | undefined) => {
         if (outcome === undefined) return undefined
-        const { stored, answer } = outcome
-        if (isLaneOpen && stored && isPlain(question, url, target)) lane.admit(url, stored)
+        const { stored, isCertain, answer } = outcome
+        const isPassable = isLaneOpen && isCertain && isPlain(question, url, target)
+        if (stored && isPassable) lane.admit(url, stored)
+        stored?.hold(reply.raw as EngineResponse)
         await send(answer, request, reply)
         return true as const
       }

@@ -17,8 +17,10 @@ import { isHidden, isSafeSegment, pathOf, readTarget, type Target } from './targ
 /** What becomes of a request. */
 export interface Outcome {
   readonly answer: Answer
-  /** The file in memory that a request for this very path gets whatever else there may be. */
+  /** Whose contents are sent. */
   readonly stored?: StoredFile | undefined
+  /** A request for this path gets that file whatever else there is or is not. */
+  readonly isCertain?: boolean
 }
 
 type FoundFile = Extract<Found, { kind: 'file' }>
@@ -86,7 +88,7 @@ export class Site {
         status = found
         continue
       }
-      if (isRead(question)) return index === 0 ? found : { answer: found.answer }
+      if (isRead(question)) return wasSure(steps.slice(0, index), target) ? found : unsure(found)
       await discard(found.answer)
       return canPass ? undefined : this.#refuse(405, location, question)
     }
@@ -137,10 +139,13 @@ export class Site {
       await discardFound(found)
       return undefined
     }
-    for (const name of index.filter(isSafeSegment)) {
+    for (const [position, name] of index.filter(isSafeSegment).entries()) {
       const file = await this.#store.find(location, [...below, name], acceptedBy(question))
       if (file.kind !== 'file') continue
-      if (target.isFolder) return this.#send(file, question)
+      if (target.isFolder) {
+        const outcome = await this.#send(file, question)
+        return position === 0 ? outcome : unsure(outcome)
+      }
       await discardFound(file)
       return redirectToFolder(target)
     }
@@ -153,7 +158,7 @@ export class Site {
     const { representation, source, stored } = found
     const answer = answerWith(representation, source, question)
     if (answer.body.kind !== 'file') await discardFound(found)
-    return { answer, stored }
+    return { answer, stored, isCertain: true }
   }
 
   /** With the operator's own page, where there is one. */
@@ -176,6 +181,12 @@ const acceptedBy = ({ fields }: Question) =>
   parseAccepted(fields['accept-encoding'] as string | undefined)
 
 const isRead = ({ method }: Question) => method === 'GET' || method === 'HEAD'
+
+const unsure = (outcome: Outcome): Outcome => ({ ...outcome, isCertain: false })
+
+/** Whether no step before could have led anywhere: a path that ends with a slash is no file. */
+const wasSure = (before: readonly string[], { isFolder }: Target) =>
+  before.every((step) => step === '$uri' && isFolder)
 
 const DEFAULT_STEPS = ['$uri', '$uri/']
 

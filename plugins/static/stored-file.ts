@@ -1,5 +1,10 @@
 import type { Stats } from 'node:fs'
-import { type PreparedHead, prepareHead } from '../../core/index.ts'
+import {
+  type EngineResponse,
+  type Owner,
+  type PreparedHead,
+  prepareHead,
+} from '../../core/index.ts'
 import { withoutContent } from './answer.ts'
 import { type Accepted, chooseCoding } from './codings.ts'
 import type { Location } from './locations.ts'
@@ -27,8 +32,8 @@ const TEXT_LIMIT = 16_384
 /** What an entry takes beside its contents, roughly. */
 const OVERHEAD = 4096
 
-/** A small file in memory, in all of its forms. */
-export class StoredFile {
+/** A file in memory, in all of its forms. */
+export class StoredFile implements Owner {
   readonly key: string
   readonly forms: readonly Form[]
   readonly bytes: number
@@ -39,6 +44,8 @@ export class StoredFile {
   /** Since the last look for what can go. */
   wasUsed = true
   ready!: readonly ReadyForm[]
+  #users = 0
+  #left: () => void = () => {}
   readonly #codings: string[]
   /** The file itself last. */
   readonly #preferred: string[]
@@ -56,7 +63,7 @@ export class StoredFile {
     this.#type = type
     this.#codings = forms.map(({ coding }) => coding ?? 'identity')
     this.#preferred = [...this.#codings.slice(1), 'identity']
-    this.bytes = forms.reduce((sum, { content }) => sum + 2 * content.length, OVERHEAD)
+    this.bytes = forms.reduce((sum, { content }) => sum + memoryOf(content), OVERHEAD)
     this.checkedAt = performance.now()
     this.#isFresh = forms.some(({ stats }) => Date.now() - stats.mtimeMs < 2000)
     this.#makeReady()
@@ -67,6 +74,25 @@ export class StoredFile {
 
   isBelieved(now: number): boolean {
     return now - this.checkedAt < StoredFile.believed
+  }
+
+  /** Its contents are on their way to a client, up to the end of this response. */
+  hold(response: EngineResponse): void {
+    this.#users++
+    if (response.owner === undefined) response.owner = this
+    else response.once('close', () => this.closed())
+  }
+
+  /** One of those responses has ended. */
+  closed(): void {
+    this.#users--
+    if (this.#users === 0) this.#left()
+  }
+
+  /** Tells when nobody has its contents any more. */
+  leave(left: () => void): void {
+    if (this.#users === 0) left()
+    else this.#left = left
   }
 
   /** It is still what is on disk. */
@@ -110,6 +136,8 @@ export class StoredFile {
     })
   }
 }
+
+const memoryOf = ({ length }: Buffer) => (length <= TEXT_LIMIT ? 2 * length : length)
 
 const bodyOf = (content: Buffer) =>
   content.length <= TEXT_LIMIT ? content.toString('latin1') : content
