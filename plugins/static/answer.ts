@@ -1,6 +1,6 @@
 import { errorPage, type FilePiece, type FileStretch } from '../../core/index.ts'
 import { contentRange, multipart, parseRanges } from './ranges.ts'
-import type { Representation } from './representation.ts'
+import { namesOf, type Representation, withAdded } from './representation.ts'
 import { allowsRange, checkPreconditions, type Fields } from './validators.ts'
 
 /** What is sent: `pieces` are of an open file, or of the contents in memory. */
@@ -20,6 +20,8 @@ export type Body =
 export interface Question {
   readonly method: string
   readonly fields: Fields
+  /** Fields that an application has given along with the file's name. */
+  readonly given?: readonly string[]
 }
 
 /** Where the bytes of a representation are; `body` is all of the content, in the form that is written the quickest. */
@@ -28,8 +30,9 @@ export type Source =
   | { readonly content: Buffer; readonly body: string | Buffer }
 
 /** The answer to a request for a file: whole, a range, or that the client has it already. */
-export function answerWith(file: Representation, source: Source, question: Question): Answer {
-  const { method, fields } = question
+export function answerWith(found: Representation, source: Source, question: Question): Answer {
+  const { method, fields, given = [] } = question
+  const file = given.length > 0 ? withGiven(found, given) : found
   const isRead = method === 'GET' || method === 'HEAD'
   const status = checkPreconditions(fields, file.validators, isRead)
   if (status === 304) return { ...NOTHING, status, fields: withoutContent(file.fields) }
@@ -39,6 +42,18 @@ export function answerWith(file: Representation, source: Source, question: Quest
   if (ranges === undefined) return wholeAnswer(file, source)
   if (ranges.length === 0) return errorAnswer(416, ['Content-Range', `bytes */${file.size}`])
   return partialAnswer(file, source, ranges)
+}
+
+/** What the application says counts more than what the file's name says. */
+function withGiven(file: Representation, given: readonly string[]): Representation {
+  const told = given.filter((_, index) => given[index | 1] !== '') // as nginx: empty is not said
+  const fields = withAdded(file.fields, told)
+  const type = told[1 + namesOf(told).indexOf('content-type') * 2]
+  return {
+    ...file,
+    fields,
+    type: namesOf(told).includes('content-type') ? (type as string) : file.type,
+  }
 }
 
 const NOTHING = { length: 0, body: { kind: 'bytes', bytes: '' } } as const

@@ -24,7 +24,8 @@ export async function deliver(
   hooks: Hooks,
   broken: Broken,
 ): Promise<void> {
-  const fields = addReplyHeaders([...answer.fields, 'Content-Length', String(answer.length)], reply)
+  const length = answer.status === 304 ? [] : ['Content-Length', String(answer.length)]
+  const fields = addReplyHeaders([...answer.fields, ...length], reply)
   const head = await observed(answer, fields, request, hooks)
   reply.hijack()
   const response = reply.raw

@@ -6,11 +6,15 @@ import {
   isTapped,
   reportFailure,
 } from '../../core/index.ts'
-import type { Answer, Question } from './answer.ts'
+import type { Question } from './answer.ts'
 import { deliver, deliverByFastify } from './deliver.ts'
 import { FastLane } from './fast-lane.ts'
 import { FileStore } from './file-store.ts'
-import { resolveLocations } from './locations.ts'
+import { createHandOver } from './hand-over.ts'
+
+export type { FileHandOver } from './hand-over.ts'
+
+import { hiddenLocation, resolveLocations } from './locations.ts'
 import { schema } from './options.ts'
 import { type RootHooks, watchRootHooks } from './root-hooks.ts'
 import { type Outcome, Site } from './site.ts'
@@ -49,20 +53,22 @@ export default definePlugin({
       const question = { method: request.method, fields: request.headers }
       const settle = async (outcome: Outcome | undefined) => {
         if (outcome === undefined) return undefined
-        const { stored, isCertain, answer } = outcome
+        const { stored, isCertain } = outcome
         const isPassable = isLaneOpen && isCertain && isPlain(question, url, target)
         if (stored && isPassable) lane.admit(url, stored)
-        stored?.hold(reply.raw as EngineResponse)
-        await send(answer, request, reply)
+        await send(outcome, request, reply)
         return true as const
       }
       const answered = site.answer(target, location, question).then(settle)
       answered.then((taken) => done(null, taken), done)
     })
-    const send = (answer: Answer, request: FastifyRequest, reply: FastifyReply) => {
-      if (hooks.seeAnswers) return deliverByFastify(answer, request, reply)
+    const send = ({ answer, stored }: Outcome, request: FastifyRequest, reply: FastifyReply) => {
+      stored?.hold(reply.raw as EngineResponse)
+      if (hooks.seeAnswers && !reply.sent) return deliverByFastify(answer, request, reply)
       return deliver(answer, request, reply, core.hooks, (error) => breakOff(core, error, reply))
     }
+    const folders = options.xSendfile.map((folder) => hiddenLocation(folder, options, core.cwd))
+    core.provide(name, createHandOver(site, folders, send, core.logger(name)))
   },
 })
 

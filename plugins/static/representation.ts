@@ -54,13 +54,15 @@ function hasHash(path: string): boolean {
   return /[a-f]/.test(hash) && /\d/.test(hash)
 }
 
-/** What the operator adds replaces what is here, but for the fields that lists are made of. */
-function withAdded(fields: readonly string[], added: readonly string[]): string[] {
+/** What is added replaces what is here, but for Vary, which is a list. */
+export function withAdded(fields: readonly string[], added: readonly string[]): string[] {
   if (added.length === 0) return [...fields]
-  const names = new Set(
-    added.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase()),
-  )
+  const names = new Set(namesOf(added))
   names.delete('vary')
   const kept = fields.filter((_, index) => !names.has((fields[index & ~1] as string).toLowerCase()))
   return [...kept, ...added]
 }
+
+/** In lower case. */
+export const namesOf = (fields: readonly string[]): string[] =>
+  fields.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase())

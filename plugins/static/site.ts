@@ -55,10 +55,10 @@ export class Site {
   /** What the application has named by its path, internal locations included. */
   async answerInternally(path: string, question: Question): Promise<Outcome> {
     const located = this.locate(path)
-    if (located === undefined) return { answer: errorAnswer(404) }
+    if (located === undefined) return this.refuse(404)
     const { target, location } = located
     const outcome = await this.#try(target, location, question, false)
-    return outcome ?? { answer: errorAnswer(404) }
+    return outcome ?? this.refuse(404)
   }
 
   /** A file by its place below a location. */
@@ -66,6 +66,11 @@ export class Site {
     const found = await this.#store.find(location, segments, acceptedBy(question))
     if (found.kind === 'file') return this.#send(found, question)
     return this.#refuse(found.kind === 'none' ? found.status : 404, location, question)
+  }
+
+  /** With our own page. */
+  refuse(status: number): Outcome {
+    return { answer: errorAnswer(status) }
   }
 
   async #try(

@@ -9,6 +9,7 @@ import {
   type ResponseHead,
   sendFile,
 } from '../../core/index.ts'
+import type { FileHandOver } from '../static/index.ts'
 import type { Body, Failure, HandedFile, Job, Source, WorkerPool } from '../workers/index.ts'
 import { parseEarlyHints } from './answer-head.ts'
 import { buildEnviron, formatEnviron, isUnder, parseEnviron } from './environ.ts'
@@ -57,6 +58,8 @@ export interface Setting {
   readonly buffering: boolean
   /** While the application is developed: the page that shows an error. */
   readonly errorPage?: ((traceback: string) => string) | undefined
+  /** Sends files that the application names, where a plugin is loaded for that. */
+  readonly files: FileHandOver | undefined
   readonly observesEnviron: boolean
   readonly observesResponse: boolean
 }
@@ -305,8 +308,18 @@ export class Exchange implements Job {
     const fields = head.split('\0')
     const status = fields.shift() as string
     const code = Number(status.slice(0, 3))
+    if (this.#handOver(fields)) return false
     if (code < 200) this.#response.shouldKeepAlive = false // no answer can follow a final 1xx
     return this.#writeHead(code, status.slice(4), fields)
+  }
+
+  /** @returns whether a file goes out in place of the answer, of which nothing more is wanted then. */
+  #handOver(fields: readonly string[]): boolean {
+    const sent = this.#setting.files?.handOver(fields, this.#request, this.#reply)
+    if (sent === undefined) return false
+    this.#over = true
+    sent.catch((error: Error) => this.#tapFailed(error))
+    return true
   }
 
   /** @returns whether it went out. If not, a page that says so did. */

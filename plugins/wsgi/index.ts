@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { type Core, definePlugin, isTapped, version } from '../../core/index.ts'
 import type {} from '../reload/index.ts'
+import type {} from '../static/index.ts'
 import type { Runtime, WorkerPool } from '../workers/index.ts'
 import { NoApplication } from './errors.ts'
 import { Exchange, type Setting } from './exchange.ts'
@@ -194,6 +195,7 @@ function createSetting(
     },
     buffering: options.requestBuffering,
     errorPage: core.service('reload')?.errorPage,
+    files: core.findService('static'),
     observesEnviron: isTapped(core.hooks.environ),
     observesResponse: isTapped(core.hooks.response),
   }
