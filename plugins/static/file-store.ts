@@ -2,6 +2,7 @@ import { fstat, read, type Stats, stat } from 'node:fs'
 import { promisify } from 'node:util'
 import type { Source } from './answer.ts'
 import { type Accepted, chooseCoding, EXTENSIONS } from './codings.ts'
+import { generateForms } from './compress/generated-forms.ts'
 import { isWorthCompressing, typeOf } from './content-type.ts'
 import type { Location } from './locations.ts'
 import { Memory } from './memory.ts'
@@ -33,8 +34,12 @@ interface OpenForm extends OpenFile {
 export class FileStore {
   readonly memory: Memory
 
-  constructor(budget: number) {
+  readonly #compresses: boolean
+
+  /** `compresses`: texts in memory have compressed forms too. */
+  constructor(budget: number, compresses: boolean) {
     this.memory = new Memory(budget)
+    this.#compresses = compresses
   }
 
   async find(location: Location, segments: readonly string[], accepted: Accepted): Promise<Found> {
@@ -58,19 +63,16 @@ export class FileStore {
     const type = typeOf(segments.at(-1) ?? opened.path, location)
     const forms = await openForms(location, segments, opened, type)
     const path = segments.join('/')
-    try {
-      const contents = await this.#readWanted(key, forms)
-      if (contents !== undefined) {
-        await Promise.all(forms.map(({ fd }) => closeDescriptor(fd)))
-        const stored = new StoredFile(key, location, path, type, contents)
-        this.memory.put(stored)
-        return foundIn(stored, accepted)
-      }
-    } catch (error) {
-      await Promise.all(forms.map(({ fd }) => closeDescriptor(fd)))
+    const contents = await this.#readWanted(key, forms).catch(async (error) => {
+      await closeAll(forms)
       throw error
-    }
-    return describeOpen(forms, { location, path, type }, accepted)
+    })
+    if (contents === undefined) return describeOpen(forms, { location, path, type }, accepted)
+    await closeAll(forms)
+    const made = this.#compresses ? await generateForms(contents, type, location) : []
+    const stored = new StoredFile(key, location, path, type, [...contents, ...made])
+    this.memory.put(stored)
+    return foundIn(stored, accepted)
   }
 
   /** @returns the contents of all forms where they are to be kept, and nobody changes them meanwhile. */
@@ -106,6 +108,9 @@ function foundIn(stored: StoredFile, accepted: Accepted): Found {
   const { content } = stored.forms[index] as Form
   return { kind: 'file', representation, source: { content, body }, stored }
 }
+
+const closeAll = (forms: readonly OpenForm[]) =>
+  Promise.all(forms.map(({ fd }) => closeDescriptor(fd)))
 
 /** Codings in which a file may have neighbours. */
 const codingsOf = ({ options }: Location, type: string): readonly string[] =>
@@ -179,7 +184,7 @@ async function isUnchanged(
   const type = typeOf(segments.at(-1) ?? path, location)
   const codings = [undefined, ...codingsOf(location, type)]
   const same = codings.map(async (coding) => {
-    const form = forms.find((each) => each.coding === coding)
+    const form = forms.find((each) => each.coding === coding && !each.isGenerated)
     const stats = await statOrNothing(path + (coding === undefined ? '' : EXTENSIONS[coding]))
     return form === undefined ? !stats?.isFile() : stats !== undefined && isSame(form.stats, stats)
   })

@@ -7,6 +7,8 @@ import {
   reportFailure,
 } from '../../core/index.ts'
 import type { Question } from './answer.ts'
+import { parseAccepted } from './codings.ts'
+import { CompressedAnswer } from './compress/compressed-answer.ts'
 import { deliver, deliverByFastify } from './deliver.ts'
 import { FastLane } from './fast-lane.ts'
 import { FileStore } from './file-store.ts'
@@ -30,7 +32,7 @@ export default definePlugin({
   name,
   config: schema,
   apply(core, options) {
-    const store = new FileStore(options.cache)
+    const store = new FileStore(options.cache, options.compress)
     const lane = new FastLane(store.memory)
     const locations = resolveLocations(options, core.cwd)
     const site = new Site(locations, store, () => core.hooks.handle.taps.at(-1)?.name !== name)
@@ -42,6 +44,7 @@ export default definePlugin({
     core.hooks.beforeListen.tap({ name, stage: LAST }, () => {
       isLaneOpen = canPassBy(core, hooks)
     })
+    if (options.compress) compressAnswers(core)
     core.hooks.request.tap({ name, stage: LAST }, (request, response) => {
       if (isLaneOpen) lane.offer(request, response as EngineResponse)
     })
@@ -71,6 +74,14 @@ export default definePlugin({
     core.provide(name, createHandOver(site, folders, send, core.logger(name)))
   },
 })
+
+/** Whoever answers, and by whichever lane. */
+function compressAnswers(core: Core): void {
+  core.hooks.request.tap({ name, stage: LAST - 1 }, (request, response) => {
+    const accepted = parseAccepted(request.headers['accept-encoding'] as string | undefined)
+    new CompressedAnswer(response, accepted, request.method === 'HEAD')
+  })
+}
 
 /** The path of the request as it came: the router may have been given another one. */
 const targetOf = ({ raw }: FastifyRequest): string =>

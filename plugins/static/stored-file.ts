@@ -16,6 +16,8 @@ export interface Form {
   readonly coding: string | undefined
   readonly stats: Stats
   readonly content: Buffer
+  /** Made here; it has no file of its own. */
+  readonly isGenerated?: boolean
 }
 
 /** A form as it is sent at present: Expires goes with the clock, and tags become strong. */
@@ -114,7 +116,7 @@ export class StoredFile implements Owner {
 
   #makeReady(): void {
     const now = Date.now()
-    this.ready = this.forms.map(({ coding, stats, content }, index) => {
+    this.ready = this.forms.map(({ coding, stats, content, isGenerated }, index) => {
       const representation = represent(
         {
           location: this.#location,
@@ -122,7 +124,7 @@ export class StoredFile implements Owner {
           type: this.#type,
           size: content.length,
           coding,
-          validators: validatorsOf(stats, now, coding),
+          validators: validatorsOf(stats, now, coding, isGenerated),
           varies: this.forms.length > 1,
         },
         now,

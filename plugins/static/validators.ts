@@ -13,9 +13,17 @@ export interface Validators {
   readonly areStrong: boolean
 }
 
-/** `coding` is that of a compressed neighbour: another representation, with a tag of its own. */
-export function validatorsOf({ mtimeMs, size }: Stats, now: number, coding = ''): Validators {
-  const areStrong = Math.abs(now - mtimeMs) >= SETTLED
+/**
+ * `coding` is that of a compressed neighbour: another representation, with a tag of its own; one that was made here may
+ * come out otherwise the next time.
+ */
+export function validatorsOf(
+  { mtimeMs, size }: Stats,
+  now: number,
+  coding = '',
+  isGenerated = false,
+): Validators {
+  const areStrong = !isGenerated && Math.abs(now - mtimeMs) >= SETTLED
   // RFC 9110 §8.8.2.1: never later than Date
   const modified = Math.floor(Math.min(mtimeMs, now) / 1000) * 1000
   const tag = `"${Math.round(mtimeMs * 1000).toString(36)}-${size.toString(36)}${coding && `-${coding}`}"`
