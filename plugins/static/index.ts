@@ -17,7 +17,7 @@ import { createHandOver } from './hand-over.ts'
 export type { FileHandOver } from './hand-over.ts'
 
 import { hiddenLocation, resolveLocations } from './locations.ts'
-import { schema } from './options.ts'
+import { type StaticOptions, schema } from './options.ts'
 import { type RootHooks, watchRootHooks } from './root-hooks.ts'
 import { type Outcome, Site } from './site.ts'
 import type { Target } from './target.ts'
@@ -31,7 +31,8 @@ const LAST = 1_000_000
 export default definePlugin({
   name,
   config: schema,
-  apply(core, options) {
+  apply(core, given) {
+    const options = given as StaticOptions
     const store = new FileStore(options.cache, options.compress)
     const lane = new FastLane(store.memory)
     const locations = resolveLocations(options, core.cwd)

@@ -1,6 +1,10 @@
 import type { Options } from '../../core/index.ts'
 
+/** `['KEY=value']`, or `{ KEY: 'value' }`. */
+type Pairs = string[] | Readonly<Record<string, string | readonly string[]>>
+
 const NEVER = [] as string[]
+const NO_PAIRS = [] as Pairs
 
 /** What holds for every location that does not say otherwise. */
 export const locationSchema = {
@@ -19,7 +23,7 @@ export const locationSchema = {
   expires: {
     doc: 'How long answers may be kept: max, off, epoch, 30d; or PATTERN=TIME, where the first pattern that fits counts. Repeatable.',
     format: 'rules',
-    default: NEVER,
+    default: NO_PAIRS,
     arg: 'static-expires',
   },
   immutable: {
@@ -31,7 +35,7 @@ export const locationSchema = {
   addHeaders: {
     doc: 'Field that is added to the answers. Repeatable.',
     format: 'pairs',
-    default: NEVER,
+    default: NO_PAIRS,
     arg: 'static-add-header',
     metavar: 'NAME=VALUE',
   },
@@ -56,7 +60,7 @@ export const locationSchema = {
   errorPages: {
     doc: 'Page in place of our own: STATUS=PATH, for example 404=/static/404.html. Repeatable.',
     format: 'rules',
-    default: NEVER,
+    default: NO_PAIRS,
     arg: 'static-error-page',
     metavar: 'STATUS=PATH',
   },
@@ -69,7 +73,7 @@ export const locationSchema = {
   types: {
     doc: 'Media type of an extension, for example .wasm=application/wasm. Repeatable.',
     format: 'pairs',
-    default: NEVER,
+    default: NO_PAIRS,
     arg: 'static-type',
     metavar: '.EXT=TYPE',
   },
@@ -85,13 +89,13 @@ export const schema = {
   alias: {
     doc: 'Folder, or file, that is served at a path: /static/=./static. The path is cut off. Repeatable.',
     format: 'mappings',
-    default: NEVER,
+    default: NO_PAIRS,
     arg: 'static',
   },
   root: {
     doc: 'Folder under which the whole path is looked for: /=./public. Repeatable.',
     format: 'mappings',
-    default: NEVER,
+    default: NO_PAIRS,
     arg: 'static-root',
   },
   locations: {
@@ -121,5 +125,8 @@ export const schema = {
   },
 } as const
 
-export type StaticOptions = Options<typeof schema>
-export type LocationOptions = Options<typeof locationSchema>
+/** As they are when they have been read: pairs are texts in every case. */
+type Decoded<O> = { readonly [K in keyof O]: Pairs extends O[K] ? string[] : O[K] }
+
+export type StaticOptions = Decoded<Options<typeof schema>>
+export type LocationOptions = Decoded<Options<typeof locationSchema>>
