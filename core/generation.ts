@@ -8,7 +8,7 @@ import { Core, type Life } from './core.ts'
 import { errorPage } from './error-page.ts'
 import { ApplyFailed, Stopped } from './errors.ts'
 import { answerUnrouted, handleErrors, observeReplies, reportFailure } from './fastify.ts'
-import { type Finished, isTapped } from './hooks.ts'
+import { type Finished, type Hooks, isTapped } from './hooks.ts'
 import { adoptExpress } from './http/adopt.ts'
 import type { EngineResponse } from './http/door.ts'
 import type { ListenerSpec } from './listeners.ts'
@@ -168,7 +168,27 @@ export class Generation {
     await this.#fastify.ready()
     const { express } = this.#fastify as unknown as { express?: Express } // where @fastify/express is registered
     if (express) adoptExpress(express)
+    if (isDirect(hooks)) this.#route = this.#takeDirectly(this.#route)
     if (!isTapped(hooks.request) && !isTapped(hooks.finished)) this.serve = this.#servePlain
+  }
+
+  /** Past Fastify, which has no route and no hook. */
+  #takeDirectly(route: Handler): Handler {
+    const { hooks } = this.core
+    return (request, response) => {
+      let taken: true | undefined
+      try {
+        taken = hooks.handleRaw.call(request, response)
+      } catch (error) {
+        return this.#fail(error as Error, request, response)
+      }
+      if (taken !== true) route(request, response)
+    }
+  }
+
+  #fail(error: Error, request: IncomingMessage, response: EngineResponse): void {
+    reportFailure(error, request, this.core.hooks, this.#log)
+    response.writeHead(500, { 'content-type': 'text/html; charset=utf-8' }).end(errorPage(500))
   }
 
   /** Fastify never listens here: its handler is kept, and its server is only what plugins hang their listeners on. */
@@ -203,8 +223,7 @@ export class Generation {
     try {
       hooks.request.call(request, response)
     } catch (error) {
-      reportFailure(error as Error, request, hooks, this.#log)
-      response.writeHead(500, { 'content-type': 'text/html; charset=utf-8' }).end(errorPage(500))
+      this.#fail(error as Error, request, response)
     }
     if (response.writableEnded) return
     if (this.#retiring) response.shouldKeepAlive = false
@@ -233,6 +252,13 @@ export class Generation {
     for (const socket of this.#upgraded) socket.destroy()
     return errors
   }
+}
+
+/** Whether no plugin has anything to do with Fastify, and each that answers requests can do without it. */
+function isDirect({ handle, handleRaw, server, environ, response }: Hooks): boolean {
+  if (isTapped(server) || isTapped(environ) || isTapped(response)) return false
+  const raw = new Set(handleRaw.taps.map(({ name }) => name))
+  return isTapped(handle) && handle.taps.every(({ name }) => raw.has(name))
 }
 
 class FinishedRequest implements Finished {
