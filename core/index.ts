@@ -16,6 +16,7 @@ export const loadFronts = () => import('./fronts/index.ts')
 export { errorPage } from './error-page.ts'
 export * as errors from './errors.ts'
 export { reportFailure } from './fastify.ts'
+export type { FastifyHooks } from './fastify-hooks.ts'
 export type { FrontLink, FrontLinks, SupervisorLink } from './fronts/links.ts'
 export {
   fromPlain,

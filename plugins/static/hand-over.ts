@@ -1,5 +1,8 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { IncomingMessage } from 'node:http'
+import type { FastifyReply } from 'fastify'
 import type { Logger } from 'pino'
+import type { EngineResponse } from '../../core/index.ts'
+import type { Place } from './deliver.ts'
 import type { Location } from './locations.ts'
 import type { Outcome, Site } from './site.ts'
 import { isSafeSegment } from './target.ts'
@@ -13,8 +16,9 @@ export interface FileHandOver {
    */
   handOver(
     fields: readonly string[],
-    request: FastifyRequest,
-    reply: FastifyReply,
+    request: IncomingMessage,
+    response: EngineResponse,
+    reply?: FastifyReply,
   ): Promise<void> | undefined
 }
 
@@ -28,7 +32,7 @@ declare module '../../core/index.ts' {
 const DROPPED =
   /^(?:content-(?:length|encoding|range)|transfer-encoding|accept-ranges|etag|last-modified|connection|date|x-accel-.*|x-sendfile)$/i
 
-type Send = (outcome: Outcome, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
+type Send = (outcome: Outcome, place: Place) => Promise<unknown>
 
 /** Finds the named files in the locations, internal ones too, or below the folders allowed for X-Sendfile. */
 export function createHandOver(
@@ -38,7 +42,7 @@ export function createHandOver(
   log: Logger,
 ): FileHandOver {
   return {
-    handOver(fields, request, reply) {
+    handOver(fields, request, response, reply) {
       const accel = valueIn(fields, 'x-accel-redirect')
       const file = folders.length > 0 ? valueIn(fields, 'x-sendfile') : undefined
       const named = accel ?? file
@@ -53,14 +57,14 @@ export function createHandOver(
         const { status } = outcome.answer
         if (status === 404 || status === 403)
           log.error({ path, status }, 'the application names a file that is not to be had')
-        await send(outcome, request, reply)
+        await send(outcome, { request, response, reply })
       })
     },
   }
 }
 
 /** A file is read, whatever the method of the request was that led to it. */
-const questionOf = ({ method, headers }: FastifyRequest, fields: readonly string[]) => ({
+const questionOf = ({ method, headers }: IncomingMessage, fields: readonly string[]) => ({
   method: method === 'HEAD' ? 'HEAD' : 'GET',
   fields: headers,
   given: fields.filter((_, index) => !DROPPED.test(fields[index & ~1] as string)),

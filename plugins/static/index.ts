@@ -9,7 +9,7 @@ import {
 import type { Question } from './answer.ts'
 import { parseAccepted } from './codings.ts'
 import { CompressedAnswer } from './compress/compressed-answer.ts'
-import { deliver, deliverByFastify } from './deliver.ts'
+import { deliver, deliverByFastify, type Place } from './deliver.ts'
 import { FastLane } from './fast-lane.ts'
 import { FileStore } from './file-store.ts'
 import { createHandOver } from './hand-over.ts'
@@ -18,13 +18,11 @@ export type { FileHandOver } from './hand-over.ts'
 
 import { hiddenLocation, resolveLocations } from './locations.ts'
 import { type StaticOptions, schema } from './options.ts'
-import { type RootHooks, watchRootHooks } from './root-hooks.ts'
 import { type Outcome, Site } from './site.ts'
 import type { Target } from './target.ts'
 
 const name = 'static'
-/** Before all others in the order of taps, and behind them. */
-const FIRST = -1_000_000
+/** Behind all others in the order of taps. */
 const LAST = 1_000_000
 
 /** Serves files: nginx's alias, root and try_files in front of the application. */
@@ -37,18 +35,15 @@ export default definePlugin({
     const lane = new FastLane(store.memory)
     const locations = resolveLocations(options, core.cwd)
     const site = new Site(locations, store, () => core.hooks.handle.taps.at(-1)?.name !== name)
-    let hooks: RootHooks
     let isLaneOpen = false
-    core.hooks.server.tap({ name, stage: FIRST }, (fastify) => {
-      hooks = watchRootHooks(fastify)
-    })
     core.hooks.beforeListen.tap({ name, stage: LAST }, () => {
-      isLaneOpen = canPassBy(core, hooks)
+      isLaneOpen = canPassBy(core)
     })
     if (options.compress) compressAnswers(core)
     core.hooks.request.tap({ name, stage: LAST }, (request, response) => {
       if (isLaneOpen) lane.offer(request, response as EngineResponse)
     })
+    core.hooks.handleRaw.tap(name, ({ url = '' }) => (site.locate(url) ? false : undefined))
     core.hooks.handle.tapAsync(name, (request, reply, done) => {
       const url = targetOf(request)
       const located = site.locate(url)
@@ -60,16 +55,19 @@ export default definePlugin({
         const { stored, isCertain } = outcome
         const isPassable = isLaneOpen && isCertain && isPlain(question, url, target)
         if (stored && isPassable) lane.admit(url, stored)
-        await send(outcome, request, reply)
+        await send(outcome, placeOf(reply))
         return true as const
       }
       const answered = site.answer(target, location, question).then(settle)
       answered.then((taken) => done(null, taken), done)
     })
-    const send = ({ answer, stored }: Outcome, request: FastifyRequest, reply: FastifyReply) => {
-      stored?.hold(reply.raw as EngineResponse)
-      if (hooks.seeAnswers && !reply.sent) return deliverByFastify(answer, request, reply)
-      return deliver(answer, request, reply, core.hooks, (error) => breakOff(core, error, reply))
+    const send = ({ answer, stored }: Outcome, place: Place) => {
+      const { reply, response } = place
+      stored?.hold(response)
+      if (core.fastifyHooks.seeAnswers && reply && !reply.sent) {
+        return deliverByFastify(answer, reply)
+      }
+      return deliver(answer, place, core.hooks, (error) => breakOff(core, error, place))
     }
     const folders = options.xSendfile.map((folder) => hiddenLocation(folder, options, core.cwd))
     core.provide(name, createHandOver(site, folders, send, core.logger(name)))
@@ -89,7 +87,7 @@ const targetOf = ({ raw }: FastifyRequest): string =>
   (raw as { originalUrl?: string }).originalUrl ?? raw.url ?? ''
 
 /** Whether nobody but us would see a request for a file, or could answer it. */
-function canPassBy({ hooks }: Core, { areThere, isConstrained }: RootHooks): boolean {
+function canPassBy({ hooks, fastifyHooks: { areThere, isConstrained } }: Core): boolean {
   const isFirst = hooks.handle.taps[0]?.name === name
   return isFirst && !areThere && !isConstrained && !isTapped(hooks.response)
 }
@@ -99,7 +97,13 @@ const isPlain = ({ method }: Question, url: string, { segments, isFolder }: Targ
   method === 'GET' && url === `/${segments.join('/')}${isFolder && segments.length > 0 ? '/' : ''}`
 
 /** The client must see that the answer is not whole. */
-function breakOff(core: Core, error: Error, { raw, request }: FastifyReply): void {
-  reportFailure(error, request.raw, core.hooks, core.logger(name))
-  raw.destroy()
+function breakOff(core: Core, error: Error, { request, response }: Place): void {
+  reportFailure(error, request, core.hooks, core.logger(name))
+  response.destroy()
 }
+
+const placeOf = (reply: FastifyReply): Place => ({
+  request: reply.request.raw,
+  response: reply.raw as EngineResponse,
+  reply,
+})

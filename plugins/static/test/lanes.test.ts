@@ -244,6 +244,25 @@ test('both lanes have their line in the access log and their call of finished', 
   assert.is(readFileSync(accessLogfile, 'utf8'), lines.join(''))
 })
 
+test('where nothing taps Fastify, only what may be a file comes through it', async (context) => {
+  write(context, { 'a.txt': 'a' })
+  let routed = 0
+  const site = await start(context, { alias: ['/s/=site'] }, ({ hooks }) => {
+    hooks.handle.tap('app', () => {
+      routed++
+      return undefined
+    })
+    hooks.handleRaw.tap('app', (_request, response) => {
+      response.end(APP)
+      return true
+    })
+  })
+  assert.equal(await askThrice(site, '/x'), [APP, APP, APP])
+  assert.equal(await askThrice(site, '/s/a.txt'), ['a', 'a', 'a'])
+  assert.is((await site.ask('/s/none')).status, 404)
+  assert.is(routed, 0)
+})
+
 test('several requests on one connection are answered in order, by whichever lane', async (context) => {
   write(context, { 'a.txt': 'a', 'b.bin': Buffer.alloc(1_500_000, 'b') })
   const site = await start(context, { alias: ['/s/=site'] })

@@ -6,8 +6,8 @@ const SEEING = new Set([
   ...['onSend', 'onResponse', 'onError', 'onTimeout', 'onRequestAbort'],
 ])
 
-/** What others have asked of Fastify for all requests. */
-export interface RootHooks {
+/** What plugins have asked of Fastify for all requests. */
+export interface FastifyHooks {
   /** Somebody looks at requests or answers: none of them may pass by. */
   readonly areThere: boolean
   /** Somebody looks at answers, or changes them, before they are sent. */
@@ -16,8 +16,15 @@ export interface RootHooks {
   readonly isConstrained: boolean
 }
 
+/** Nothing, as where Fastify is not needed. */
+export const NO_HOOKS: FastifyHooks = {
+  areThere: false,
+  seeAnswers: false,
+  isConstrained: false,
+}
+
 /** Watches what is added from now on. Fastify itself does not tell which hooks it has. */
-export function watchRootHooks(fastify: FastifyInstance): RootHooks {
+export function watchHooks(fastify: FastifyInstance): FastifyHooks {
   const state = { areThere: false, seeAnswers: false, isConstrained: false }
   const addHook = fastify.addHook as (...args: unknown[]) => unknown
   fastify.addHook = function watched(this: FastifyInstance, ...args: unknown[]) {
