@@ -185,6 +185,16 @@ for (const [what, options, message] of [
     /server's own/,
   ],
   [
+    'a step that is none',
+    { alias: ['/s/=site'], tryFiles: ['$uri', '@django'] },
+    /tryFiles has '@django'; write/,
+  ],
+  [
+    'a coding without an extension',
+    { alias: ['/s/=site'], precompressed: ['deflate'] },
+    /precompressed has 'deflate'; there are br, gzip, zstd/,
+  ],
+  [
     'an error page without its status',
     { alias: ['/s/=site'], errorPages: ['/404.html'] },
     /must be STATUS=PATH/,
