@@ -78,6 +78,11 @@ export class Http2Server {
     for (const connection of this.#connections) connection.destroy()
   }
 
+  /** Open connections. */
+  get size(): number {
+    return this.#connections.size
+  }
+
   gone(connection: Http2Connection): void {
     this.#connections.delete(connection)
     if (this.#connections.size > 0) return
