@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type FSWatcher, readFileSync, realpathSync, watch } from 'node:fs'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 
 /** From a change until it is looked at: certificate and key are seldom written at once. In milliseconds. */
 const DEBOUNCE = 500
@@ -13,6 +13,7 @@ export class FileWatch {
   readonly #changed: () => void
   readonly #watchers = new Map<string, FSWatcher>()
   readonly #timer: NodeJS.Timeout
+  #names: ReadonlySet<string> = new Set()
   #pending: NodeJS.Timeout | undefined
   #seen: string
 
@@ -33,6 +34,7 @@ export class FileWatch {
   /** Those of links and of what they lead to. */
   #watchFolders(): void {
     const places = this.#files.flatMap((file) => [file, realPathOf(file)])
+    this.#names = new Set(places.map((place) => basename(place)))
     for (const folder of new Set(places.map((place) => dirname(place)))) {
       if (!this.#watchers.has(folder)) this.#watch(folder)
     }
@@ -44,7 +46,10 @@ export class FileWatch {
       this.#watchers.delete(folder)
     }
     try {
-      const watcher = watch(folder, { persistent: false }, () => this.#hear())
+      const watcher = watch(folder, { persistent: false }, (event, name) => {
+        // what is renamed may be a link on the way to a file
+        if (event === 'rename' || name === null || this.#names.has(name)) this.#hear()
+      })
       watcher.on('error', lose)
       this.#watchers.set(folder, watcher)
     } catch {
