@@ -19,9 +19,10 @@ export class CleartextPort extends Port {
     this.http2 = [createHttp2(door, limits)]
   }
 
-  protected judge(first: Buffer): Verdict {
-    const size = Math.min(first.length, PREFACE.length)
-    const isHttp2 = first.compare(PREFACE, 0, size, 0, size) === 0
+  protected judge(bytes: Buffer): Verdict {
+    const size = Math.min(bytes.length, PREFACE.length)
+    const isHttp2 = bytes.compare(PREFACE, 0, size, 0, size) === 0
+    if (isHttp2 && size < PREFACE.length) return PREFACE.length
     return isHttp2 ? (socket) => this.#toHttp2(socket) : (socket) => this.#toHttp1(socket)
   }
 

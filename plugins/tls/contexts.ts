@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
+import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import type { Identity } from './identity.ts'
 import { NameTable, namesOf } from './names.ts'
 
@@ -12,45 +12,53 @@ interface Candidate {
   readonly names: readonly string[]
 }
 
-/** The secure contexts of a server, one for each set of certificates that some name asks for. */
+/** A set of certificates that some name asks for. */
+export interface Context {
+  readonly options: SecureContextOptions
+}
+
+/** Which certificates are shown for which name. */
 export class Contexts {
   readonly #options: SecureContextOptions
   readonly #table = new NameTable<Candidate>()
-  readonly #made = new Map<string, SecureContext>()
-  readonly #first: readonly Candidate[]
+  readonly #made = new Map<string, Context>()
+  /** For a name that no certificate has; undefined: such clients are refused. */
+  readonly #fallback: Context | undefined
 
-  constructor(identities: readonly Identity[], options: SecureContextOptions) {
+  /** @throws where OpenSSL cannot use one of them */
+  constructor(
+    identities: readonly Identity[],
+    options: SecureContextOptions,
+    refusesUnknown: boolean,
+  ) {
     this.#options = options
     const candidates = identities.map(createCandidate)
     for (const candidate of candidates) {
       for (const name of candidate.names) this.#table.add(name, candidate)
     }
-    this.#first = this.#withCompanions(candidates[0] as Candidate)
-    // now, and not in the midst of a handshake: what cannot be used is seen at the start
-    for (const { names } of candidates) for (const name of names) this.find(name.replace('*', 'x'))
+    const [first] = candidates
+    this.#fallback =
+      first === undefined || refusesUnknown ? undefined : this.#make(this.#withCompanions(first))
+    for (const { names } of candidates) for (const name of names) this.find(exampleOf(name))
+    for (const { options } of this.#made.values()) createSecureContext(options)
   }
 
-  /** What a client gets whose name no certificate has. */
-  get fallback(): SecureContextOptions {
-    return this.#optionsFor(this.#first)
-  }
-
-  /** undefined: no certificate is for this name. */
-  find(name: string): SecureContext | undefined {
+  /** undefined: no certificate is shown for this name. */
+  find(name: string): Context | undefined {
     const found = onePerKind(this.#table.find(name))
-    return found.length === 0 ? undefined : this.#make(found)
+    return found.length === 0 ? this.#fallback : this.#make(found)
   }
 
   /** With those for the same name, so that an ECDSA certificate comes with the RSA one beside it. */
   #withCompanions(candidate: Candidate): Candidate[] {
     const [name] = candidate.names
-    const others = name === undefined ? [] : this.#table.find(name.replace('*', 'x'))
+    const others = name === undefined ? [] : this.#table.find(exampleOf(name))
     return onePerKind([candidate, ...others])
   }
 
-  #make(candidates: readonly Candidate[]): SecureContext {
+  #make(candidates: readonly Candidate[]): Context {
     const key = candidates.map(({ number }) => number).join()
-    const made = this.#made.get(key) ?? createSecureContext(this.#optionsFor(candidates))
+    const made = this.#made.get(key) ?? { options: this.#optionsFor(candidates) }
     this.#made.set(key, made)
     return made
   }
@@ -80,6 +88,9 @@ function createCandidate(identity: Identity, number: number): Candidate {
   const kind = certificate.publicKey.asymmetricKeyType ?? ''
   return { identity, number, kind, names: namesOf(certificate) }
 }
+
+/** A name that a wildcard is for. */
+const exampleOf = (name: string) => name.replace('*', 'example')
 
 /** The first of each kind counts. */
 function onePerKind(candidates: readonly Candidate[]): Candidate[] {

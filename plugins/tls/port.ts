@@ -11,10 +11,8 @@ import { Lobby } from './lobby.ts'
 /** What a port says of connections that come to nothing. */
 export type Report = (socket: Socket, reason: string) => void
 
-/** What has been learned of a connection from its first bytes. */
-export type Verdict =
-  /** More bytes must come. */
-  'more' | ((socket: Socket) => void)
+/** What first bytes say of a connection: how many are needed, who is to have it, or why nobody. */
+export type Verdict = number | ((socket: Socket) => void) | string
 
 /** Default of `clientHeaderTimeout`, for a server without limits. */
 const PATIENCE = 10_000
@@ -53,8 +51,7 @@ export abstract class Port {
   /** Of HTTP/2, where it is spoken; old ones, too, as long as they have connections. */
   protected abstract readonly http2: Iterable<Http2Server>
 
-  /** Who is to have the connection; undefined: nobody. */
-  protected abstract judge(first: Buffer): Verdict | undefined
+  protected abstract judge(bytes: Buffer): Verdict
 
   /** The connection is somebody's. */
   protected admitted(socket: Socket): void {
@@ -71,9 +68,25 @@ export abstract class Port {
     }
     this.#count(socket)
     this.lobby.enter(socket)
-    const look = (bytes: Buffer) => {
+    this.#read(socket)
+  }
+
+  /** Takes as many of the first bytes as it needs; what comes in small pieces is put together seldom. */
+  #read(socket: Socket): void {
+    const pieces: Buffer[] = []
+    let size = 0
+    let needed = 1
+    const look = (piece: Buffer) => {
+      pieces.push(piece)
+      size += piece.length
+      if (size < needed) return
+      const bytes = pieces.length === 1 ? piece : Buffer.concat(pieces.splice(0), size)
       const verdict = this.judge(bytes)
-      if (verdict === 'more') return
+      if (typeof verdict === 'number') {
+        pieces[0] = bytes
+        needed = verdict
+        return
+      }
       socket.off('data', look).off('end', left)
       this.#decide(socket, bytes, verdict)
     }
@@ -82,15 +95,12 @@ export abstract class Port {
     socket.resume()
   }
 
-  #decide(socket: Socket, bytes: Buffer, verdict: ((socket: Socket) => void) | undefined): void {
+  #decide(socket: Socket, bytes: Buffer, verdict: ((socket: Socket) => void) | string): void {
     socket.pause()
-    if (verdict === undefined) {
-      this.report(socket, 'neither TLS nor HTTP')
-      socket.destroy()
-      return
-    }
     socket.unshift(bytes)
-    verdict(socket)
+    if (typeof verdict !== 'string') return verdict(socket)
+    this.report(socket, verdict)
+    socket.destroy()
   }
 
   #lack(socket: Socket): string | undefined {

@@ -1,5 +1,5 @@
 import { createHash, X509Certificate } from 'node:crypto'
-import { createSecureContext, type SecureContext, type TlsOptions as ServerOptions } from 'node:tls'
+import type { TlsOptions as ServerOptions } from 'node:tls'
 import type { Http2Settings } from '../../core/index.ts'
 import type { CertReqs, TlsOptions } from './config.ts'
 import { Contexts } from './contexts.ts'
@@ -10,7 +10,8 @@ import { protocolOptions } from './profiles.ts'
 
 /** One configuration of TLS: what new handshakes go by. */
 export interface Settings {
-  /** For Node's TLS server. */
+  readonly contexts: Contexts
+  /** For Node's TLS servers, besides. */
   readonly server: ServerOptions
   /** OCSP responses by certificate, DER in hexadecimal; empty where there are none. */
   readonly staples: ReadonlyMap<string, Buffer>
@@ -28,16 +29,13 @@ export function createSettings(options: TlsOptions, material: Material): Setting
   const ticketKeys = Buffer.from(material.ticketKey, 'base64')
   const sessionIdContext = contextOf(certReqs, material.ca)
   const common = { ...protocolOptions(options), ca, ticketKeys, sessionIdContext }
-  const contexts = new Contexts(material.identities, common)
-  const refuses = options.unknownNames === 'refuse'
   return {
+    contexts: new Contexts(material.identities, common, options.unknownNames === 'refuse'),
     server: {
-      ...(refuses ? common : contexts.fallback),
       ticketKeys,
       requestCert: certReqs !== 'none',
       rejectUnauthorized: certReqs === 'required',
       ALPNProtocols: alpn(options),
-      SNICallback: chooser(contexts, refuses ? createSecureContext(common) : undefined),
     },
     staples: staplesOf(material),
     certReqs,
@@ -46,12 +44,6 @@ export function createSettings(options: TlsOptions, material: Material): Setting
     plainRequests: options.plainRequests,
   }
 }
-
-/** `none` has no certificate: OpenSSL itself turns the client away, with an alert. undefined: the first one is shown. */
-const chooser =
-  (contexts: Contexts, none: SecureContext | undefined): ServerOptions['SNICallback'] =>
-  (name, done) =>
-    done(null, contexts.find(name) ?? none)
 
 const NAMES: Readonly<Record<string, string>> = { h2: 'h2', h1: 'http/1.1' }
 

@@ -9,12 +9,16 @@ import {
   type Http2Server,
   type Http2Settings,
 } from '../../core/index.ts'
+import { readClientHello } from './client-hello.ts'
+import type { Context } from './contexts.ts'
 import { plainDoor } from './plain-door.ts'
 import { Port, type Report, type Verdict } from './port.ts'
 import type { Settings } from './settings.ts'
 
 /** First byte of a TLS record that holds a handshake. */
 const HANDSHAKE = 0x16
+/** RFC 6066 §3: a fatal alert. */
+const UNRECOGNIZED_NAME = Buffer.from([0x15, 3, 3, 0, 2, 2, 112])
 
 export type CreateHttp2 = (
   door: Door,
@@ -28,7 +32,8 @@ export class TlsPort extends Port {
   /** For HTTP/2 there is a server for each setting; the last one takes what is new. */
   protected readonly http2 = new Set<Http2Server>()
   #settings!: Settings
-  #tls!: TlsServer
+  /** One for each set of certificates, made when it is first asked for. */
+  #servers = new Map<Context, TlsServer>()
   #plain: EngineServer | undefined
 
   constructor(
@@ -47,7 +52,7 @@ export class TlsPort extends Port {
   use(settings: Settings): void {
     const before = this.#settings?.http2
     this.#settings = settings
-    this.#tls = this.#createTls(settings)
+    this.#servers = new Map()
     this.#plain = undefined
     if (settings.http2 && JSON.stringify(before) !== JSON.stringify(settings.http2)) {
       for (const old of this.http2) if (old.size === 0) this.http2.delete(old)
@@ -55,14 +60,33 @@ export class TlsPort extends Port {
     }
   }
 
-  protected judge(first: Buffer): Verdict | undefined {
-    const byte = first[0] as number
-    if (byte === HANDSHAKE) return (socket) => void this.#tls.emit('connection', socket)
-    return isUpperCase(byte) ? (socket) => this.#answerPlain(socket) : undefined
+  protected judge(bytes: Buffer): Verdict {
+    const first = bytes[0] as number
+    if (isUpperCase(first)) return (socket) => this.#answerPlain(socket)
+    if (first !== HANDSHAKE) return 'neither TLS nor HTTP'
+    const hello = readClientHello(bytes)
+    if (typeof hello === 'number') return hello
+    return hello === 'too large' ? 'ClientHello too large' : (socket) => this.#greet(socket, hello)
   }
 
-  #createTls(settings: Settings): TlsServer {
-    const tls = createTlsServer(settings.server)
+  #greet(socket: Socket, { name }: { readonly name: string }): void {
+    const context = this.#settings.contexts.find(name)
+    if (context) this.#serverFor(context).emit('connection', socket)
+    else {
+      this.report(socket, 'no certificate for this name')
+      socket.end(UNRECOGNIZED_NAME)
+      socket.resume()
+    }
+  }
+
+  #serverFor(context: Context): TlsServer {
+    const made = this.#servers.get(context) ?? this.#createTls(this.#settings, context)
+    this.#servers.set(context, made)
+    return made
+  }
+
+  #createTls(settings: Settings, { options }: Context): TlsServer {
+    const tls = createTlsServer({ ...options, ...settings.server })
     tls.on('secureConnection', (socket) => this.#secured(socket, settings))
     tls.on('tlsClientError', (error, socket) => {
       this.report(socket, reasonOf(error))

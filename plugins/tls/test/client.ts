@@ -82,7 +82,9 @@ export async function ask(
   headers: Record<string, string | number | string[]> = {},
   body?: string | Buffer,
 ): Promise<Answer> {
-  const stream = session.request({ ':path': path, ...headers }, { endStream: body === undefined })
+  const method = body === undefined ? 'GET' : 'POST'
+  const head = { ':path': path, ':method': method, ...headers }
+  const stream = session.request(head, { endStream: body === undefined })
   if (body !== undefined) stream.end(body)
   const [response] = await once(stream, 'response')
   return { status: response[':status'], headers: response, body: await text(stream) }
