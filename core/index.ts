@@ -32,7 +32,11 @@ export {
   type ResponseHead,
 } from './hooks.ts'
 export type { Door, EngineResponse } from './http/door.ts'
+export { attachEngine, type EngineServer } from './http/engine.ts'
 export type { EngineOptions } from './http/limits.ts'
+/** Speaks HTTP/2 into the same door; loaded only where somebody wants it. */
+export const loadHttp2 = () => import('./http2/server.ts')
+export type { Http2Server, Http2Settings } from './http2/server.ts'
 export type { Inherited, ListenerSpec, Sharing } from './listeners.ts'
 export { nearest } from './nearest.ts'
 export {

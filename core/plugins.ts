@@ -63,7 +63,8 @@ export interface Plugin<S extends Schema = Schema> {
   apply(core: Core, options: Options<S>): void
   /**
    * With several fronts: the plugin's part in the process over them, where nothing is served. Called instead of
-   * `apply`, with the same rules; `core.links.fronts` leads to the fronts.
+   * `apply`, with the same rules; `core.links.fronts` leads to the fronts. Of the hooks, `listeners` counts here too:
+   * the addresses are opened in this process.
    */
   supervise?(core: Core, options: Options<S>): void
 }

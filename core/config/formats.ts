@@ -60,6 +60,9 @@ const natural = (least: number): Format => ({
   },
 })
 
+/** In the order of gunicorn's numbers, which are Python's. */
+const CERT_REQS = ['none', 'optional', 'required']
+
 /** Other ways to write gunicorn's kinds of worker. */
 const WORKER_CLASSES: Readonly<Record<string, string>> = {
   'gunicorn.workers.sync.SyncWorker': 'sync',
@@ -194,6 +197,23 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     check(value) {
       const ok = isText(value) && /^(\/[!"$-.0->@-~]+)*$/.test(value)
       if (!ok) fail("must be a path that begins with '/', as it stands in URLs")
+    },
+  },
+  certReqs: {
+    metavar: 'KIND',
+    parse: (text) => CERT_REQS[Number(text)] ?? text.trim().toLowerCase(),
+    check(value) {
+      const ok = CERT_REQS.includes(String(value))
+      if (!ok) fail('must be none (0), optional (1) or required (2)')
+    },
+  },
+  protocols: {
+    metavar: 'NAMES',
+    repeatable: true,
+    parse: list,
+    check(value) {
+      const ok = isTexts(value) && value.length > 0 && value.every((one) => /^h[12]$/.test(one))
+      if (!ok) fail('must be h1, h2 or both')
     },
   },
   workerClass: {
