@@ -37,13 +37,16 @@ export type { Inherited, ListenerSpec, Sharing } from './listeners.ts'
 export { nearest } from './nearest.ts'
 export {
   definePlugin,
+  type GivenOptions,
   type OptionDefinition,
   type Options,
+  type OptionsOf,
   type Plugin,
   type PluginFactory,
   type PluginUse,
   type Schema,
+  type Sections,
 } from './plugins.ts'
 export { builtInPlugins, resolvePlugin } from './resolve.ts'
-export { createServer, Server, type ServerOptions } from './server.ts'
+export { createServer, type FastifySetup, Server, type ServerOptions } from './server.ts'
 export { version } from './version.ts'
