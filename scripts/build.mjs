@@ -27,6 +27,8 @@ const ENTRIES = [
   join('cli', 'args.js'), // these two are for scripts/docs.mjs
   join('cli', 'help.js'),
   join('testing', 'index.js'),
+  join('plugins', 'wsgi', 'node', 'spawner.js'),
+  join('plugins', 'wsgi', 'node', 'worker.js'),
 ]
 const FILES = ['tsconfig.json', 'package-lock.json', join('scripts', 'build.mjs')]
 
@@ -160,7 +162,7 @@ const oneCore = (outDir) => ({
 
 const isEntry = (file) => ENTRIES.includes(file) || /^plugins.[^/\\]+.index\.js$/.test(file)
 
-const isProgramEntry = (file) => /^cli\b/.test(file)
+const isProgramEntry = (file) => /^cli\b|\bnode\b/.test(file)
 
 function copyPython(outDir) {
   for (const path of PYTHON) {
