@@ -152,3 +152,6 @@ export async function openConnection(url: string): Promise<TestConnection> {
   await once(socket, 'connect')
   return new TestConnection(socket)
 }
+
+export { type Check, workerConformance } from './worker-protocol/conformance.ts'
+export { FakeFront, type WorkerUnderTest } from './worker-protocol/fake-front.ts'
