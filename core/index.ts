@@ -31,6 +31,7 @@ export {
   isTapped,
   type ResponseHead,
 } from './hooks.ts'
+export { adoptExpress } from './http/adopt.ts'
 export type { Door, EngineResponse } from './http/door.ts'
 export type { EngineOptions } from './http/limits.ts'
 export type { Inherited, ListenerSpec, Sharing } from './listeners.ts'

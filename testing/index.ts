@@ -12,6 +12,8 @@ export interface TestServerOptions {
   readonly plugins?: readonly (Plugin | PluginUse)[]
   /** Shaped like the config file; `bind` is 127.0.0.1 with a free port where absent. */
   readonly config?: Readonly<Record<string, unknown>>
+  /** Called before the start: to tap hooks and to make routes. */
+  readonly setup?: (server: Server) => unknown
 }
 
 export interface TestResponse {
@@ -44,11 +46,13 @@ export interface TestServer {
 export async function createTestServer({
   plugins = [],
   config = {},
+  setup,
 }: TestServerOptions = {}): Promise<TestServer> {
   const folder = mkdtempSync(join(tmpdir(), 'wsgi-core-test-'))
   const logfile = join(folder, 'error.log')
   const server = createServer({ bind: ['127.0.0.1:0'], errorLogfile: logfile, ...config })
   for (const plugin of plugins) server.use(plugin)
+  await setup?.(server)
   const discard = () => rmSync(folder, { recursive: true, force: true })
   await server.listen().catch((error) => {
     discard()
@@ -153,5 +157,6 @@ export async function openConnection(url: string): Promise<TestConnection> {
   return new TestConnection(socket)
 }
 
+export { ValidationError, validator } from './validator.ts'
 export { type Check, workerConformance } from './worker-protocol/conformance.ts'
 export { FakeFront, type WorkerUnderTest } from './worker-protocol/fake-front.ts'

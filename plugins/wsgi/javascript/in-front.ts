@@ -1,4 +1,4 @@
-import { type Core, isTapped, version } from '../../../core/index.ts'
+import { adoptExpress, type Core, isTapped, version } from '../../../core/index.ts'
 import { restoreRequest, routableUrl } from '../odd-requests.ts'
 import { adapt, nodeHandlerOf } from './adapters.ts'
 import type { Application, NodeHandler } from './application.ts'
@@ -26,6 +26,8 @@ function serveHandler(core: Core, app: unknown, kind: 'node' | 'fastify'): void 
   let handler: NodeHandler
   core.hooks.prepare.tapPromise(name, async () => {
     handler = await nodeHandlerOf(app, kind, core.cwd)
+    const { request, response } = app as { request?: object; response?: object } // Express has both
+    if (request && response) adoptExpress({ request, response })
   })
   core.hooks.handle.tap(name, (request, reply) => {
     restoreRequest(request.raw)
