@@ -32,7 +32,7 @@ function kindOfFunction(value: (...args: unknown[]) => unknown): Kind {
 }
 
 const firstParameter = (value: (...args: unknown[]) => unknown) =>
-  /^(?:async\s+)?(?:function\s*\*?\s*[\w$]*\s*)?(?:[\w$]+\s*)?\(?\s*([\w$]*)/.exec(
+  /^(?:async\s+)?(?:function\s*\*?\s*[\w$]*\s*)?(?:[\w$]+\s*(?=\())?\(?\s*([\w$]*)/.exec(
     String(value),
   )?.[1] ?? ''
 
