@@ -34,8 +34,11 @@ export {
 export { adoptExpress } from './http/adopt.ts'
 export type { Door, EngineResponse } from './http/door.ts'
 export type { EngineOptions } from './http/limits.ts'
+export { type HookTaps, inspectHooks } from './inspect.ts'
+export { installedPlugins } from './installed.ts'
 export type { Inherited, ListenerSpec, Sharing } from './listeners.ts'
 export { nearest } from './nearest.ts'
+export { programRoot } from './paths.ts'
 export {
   definePlugin,
   type GivenOptions,

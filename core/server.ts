@@ -129,7 +129,9 @@ export class Server {
    */
   readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
     if (!this.#current) throw new BadState('answer', this.#state)
-    this.#current.serve(request, response as EngineResponse)
+    const answer = response as EngineResponse
+    if (!('request' in response)) Object.assign(answer, { request, startedAt: 0, bodyBytes: 0 })
+    this.#current.serve(request, answer)
   }
 
   /** Where the server can be reached, for example `http://127.0.0.1:8000`. */

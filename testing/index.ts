@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import inject, { type Response as InjectedResponse, type InjectOptions } from 'light-my-request'
 import { createServer, type Plugin, type PluginUse, type Server } from '../core/index.ts'
 
 export interface TestServerOptions {
@@ -29,6 +30,10 @@ export interface TestServer {
   readonly url: string
   /** What stands in the error log. */
   log(): string
+  /** The same as records, where `config` has `logFormat: 'json'`. */
+  records(): Record<string, unknown>[]
+  /** A request that is made up in memory: no socket, no parser, all hooks. */
+  inject(options: InjectOptions | string): Promise<InjectedResponse>
   /** One request on a connection of its own. */
   request(
     path: string,
@@ -72,6 +77,10 @@ export async function createTestServer({
       server.log?.flush()
       return readFileSync(logfile, 'utf8')
     },
+    records() {
+      return this.log().split('\n').filter(Boolean).map(parseRecord)
+    },
+    inject: (options) => inject(server.handle, options),
     request: (path, options) => request(new URL(path, url), options),
     connect: open,
     async raw(bytes) {
@@ -84,6 +93,14 @@ export async function createTestServer({
       await server.close({ quick: true })
       discard()
     },
+  }
+}
+
+function parseRecord(line: string): Record<string, unknown> {
+  try {
+    return JSON.parse(line)
+  } catch {
+    throw new Error("the log has lines, not records; set logFormat: 'json' in the config")
   }
 }
 
@@ -157,6 +174,13 @@ export async function openConnection(url: string): Promise<TestConnection> {
   return new TestConnection(socket)
 }
 
+export { FakeClock } from './fake-clock.ts'
 export { ValidationError, validator } from './validator.ts'
+export {
+  type DoubleAnswer,
+  type DoubleHandler,
+  type DoubleRequest,
+  workerDouble,
+} from './worker-double.ts'
 export { type Check, workerConformance } from './worker-protocol/conformance.ts'
 export { FakeFront, type WorkerUnderTest } from './worker-protocol/fake-front.ts'
