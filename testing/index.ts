@@ -70,15 +70,16 @@ export async function createTestServer({
     connections.add(connection)
     return connection
   }
+  const readLog = () => {
+    server.log?.flush()
+    return readFileSync(logfile, 'utf8')
+  }
   return {
     server,
     url,
-    log() {
-      server.log?.flush()
-      return readFileSync(logfile, 'utf8')
-    },
+    log: readLog,
     records() {
-      return this.log().split('\n').filter(Boolean).map(parseRecord)
+      return readLog().split('\n').filter(Boolean).map(parseRecord)
     },
     inject: (options) => inject(server.handle, options),
     request: (path, options) => request(new URL(path, url), options),
