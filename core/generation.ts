@@ -23,6 +23,7 @@ export class Generation {
   readonly core: Core
   readonly configuration: Configuration
   readonly #log: Logger
+  readonly #tap: Life['tap']
   #options!: FastifyServerOptions
   #fastify: FastifyInstance | undefined
   #building: Promise<void> | undefined
@@ -42,6 +43,7 @@ export class Generation {
   constructor(configuration: Configuration, life: Omit<Life, 'signal'>) {
     this.configuration = configuration
     this.#log = life.log
+    this.#tap = life.tap
     this.#onClose = closeListener((response) => this.#finished(response))
     this.core = new Core(configuration, { ...life, signal: this.#aborter.signal })
   }
@@ -65,6 +67,7 @@ export class Generation {
    */
   async build(bind?: (specs: ListenerSpec[]) => Promise<void>): Promise<ListenerSpec[]> {
     this.#apply()
+    this.#tap?.(this.core.hooks)
     if (!bind) this.#prepare()
     await this.#prepareRoutes()
     const specs = this.configuration.binds.map((address) => ({ address, scheme: 'http' as const }))
