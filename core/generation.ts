@@ -28,6 +28,7 @@ export class Generation {
   #active = 0
   #idle: (() => void) | undefined
   #retiring = false
+  #isMeasured = true
   readonly #upgraded = new Set<Duplex>()
   #prepared: Promise<void> = Promise.resolve()
   readonly #aborter = new AbortController()
@@ -168,7 +169,8 @@ export class Generation {
     await this.#fastify.ready()
     const { express } = this.#fastify as unknown as { express?: Express } // where @fastify/express is registered
     if (express) adoptExpress(express)
-    if (!isTapped(hooks.request) && !isTapped(hooks.finished)) this.serve = this.#servePlain
+    this.#isMeasured = isTapped(hooks.finished)
+    if (!isTapped(hooks.request) && !this.#isMeasured) this.serve = this.#servePlain
   }
 
   /** Fastify never listens here: its handler is kept, and its server is only what plugins hang their listeners on. */
@@ -197,7 +199,7 @@ export class Generation {
 
   #serveObserved(request: IncomingMessage, response: EngineResponse): void {
     const { hooks } = this.core
-    response.startedAt = performance.now()
+    if (this.#isMeasured) response.startedAt = performance.now()
     this.#active++
     response.on('close', this.#onClose)
     try {
@@ -212,7 +214,7 @@ export class Generation {
   }
 
   #finished(response: EngineResponse): void {
-    if (isTapped(this.core.hooks.finished)) this.#tellFinished(response)
+    if (this.#isMeasured) this.#tellFinished(response)
     this.#left()
   }
 

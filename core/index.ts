@@ -33,8 +33,19 @@ export {
 } from './hooks.ts'
 export type { Door, EngineResponse } from './http/door.ts'
 export type { EngineOptions } from './http/limits.ts'
+export { clientAddress, type Origin, originOf, setOrigin, unmapped } from './http/origin.ts'
+export {
+  type End,
+  type Introduction,
+  introductionOf,
+  type Preamble,
+  type Refused,
+} from './http/preamble.ts'
+export { isHost } from './http/syntax.ts'
+export { canonicalAddress, formatV6 } from './ip-address.ts'
 export type { Inherited, ListenerSpec, Sharing } from './listeners.ts'
 export { nearest } from './nearest.ts'
+export { PeerSet } from './peer-set.ts'
 export {
   definePlugin,
   type OptionDefinition,

@@ -2,7 +2,7 @@ import { open, unlink } from 'node:fs'
 import { STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import type { EngineResponse, Hooks, ResponseHead } from '../../core/index.ts'
+import { type EngineResponse, type Hooks, originOf, type ResponseHead } from '../../core/index.ts'
 import type { Body, Failure, HandedFile, Job, Source, WorkerPool } from '../workers/index.ts'
 import { addReplyHeaders, parseEarlyHints } from './answer-head.ts'
 import { buildEnviron, formatEnviron, isUnder, parseEnviron } from './environ.ts'
@@ -246,9 +246,10 @@ export class Exchange implements Job {
   }
 
   #dispatch(length: number | undefined): void {
-    const { pool, observesEnviron, rootPath } = this.#setting
+    const { pool, observesEnviron } = this.#setting
     const { raw } = this.#request
-    if (rootPath !== '' && !isUnder(raw.url, rootPath)) return this.#refuseOutside()
+    const rootPath = originOf(raw)?.rootPath ?? this.#setting.rootPath
+    if (rootPath !== '' && !isUnder(raw.url, rootPath)) return this.#refuseOutside(rootPath)
     const environ = buildEnviron(raw, length, rootPath)
     if (environ === undefined) return this.#refuse(400)
     this.environ = environ
@@ -259,9 +260,11 @@ export class Exchange implements Job {
     pool.dispatch(this)
   }
 
-  #refuseOutside(): void {
-    const { log, rootPath } = this.#setting
-    log.error({ path: this.#request.raw.url, rootPath }, 'request outside of the root path')
+  #refuseOutside(rootPath: string): void {
+    this.#setting.log.error(
+      { path: this.#request.raw.url, rootPath },
+      'request outside of the root path',
+    )
     this.#refuse(500)
   }
 

@@ -94,7 +94,7 @@ type WsgiOptions = {
 /** Serves a WSGI application (PEP 3333) in the workers' pool. */
 export default definePlugin({
   name,
-  dependencies: ['workers', 'reload'],
+  dependencies: ['workers', 'reload', 'proxy'],
   config,
   apply(core, options) {
     if (options.app === null) throw new NoApplication()
