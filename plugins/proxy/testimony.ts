@@ -53,11 +53,12 @@ export class Testimony {
     for (const name of this.#found.keys()) {
       if (name.startsWith('x-forwarded-') || schemes.has(name)) this.#remove(name)
     }
-    return this.#found.has('forwarded')
+    return true
   }
 
   #readForwarded(): Origin | undefined {
     const { parts, trusted } = this.#settings
+    if (!this.#found.has('forwarded')) return undefined
     const chain = walkForwarded(this.#sender.node, trusted, this.#lines('forwarded'))
     if (chain === MALFORMED) return this.#ignore('forwarded')
     this.#cut('forwarded', chain)
