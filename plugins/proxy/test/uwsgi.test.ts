@@ -110,8 +110,8 @@ for (const [name, changes, path, expected] of [
   ],
   [
     'with bytes that are no ASCII',
-    { REQUEST_URI: '/old', PATH_INFO: '/caf\xe9 %' },
-    '/caf\xe9 %',
+    { REQUEST_URI: '/old', PATH_INFO: '/caf\xc3\xa9 %' },
+    '/caf\xc3\xa9 %',
     '/old',
   ],
   [
