@@ -1,5 +1,5 @@
 import { definePlugin } from '../../core/index.ts'
-import { preambles } from './binds.ts'
+import { expectPreambles } from './binds.ts'
 import { tellFastify } from './fastify.ts'
 import { Gate } from './gate.ts'
 import { resolveSettings } from './settings.ts'
@@ -105,7 +105,9 @@ export default definePlugin({
   },
   apply(core, options) {
     const gate = new Gate(resolveSettings(options, core.logger(name)))
-    core.hooks.listeners.tap(name, preambles(core, options))
+    core.hooks.listeners.tap({ name, stage: LAST }, (specs) =>
+      expectPreambles(specs, options, core.cwd),
+    )
     core.hooks.request.tap(name, (request, response) => gate.admit(request, response))
     let hasOwnTrust = false
     core.hooks.fastifyOptions.tap({ name, stage: LAST }, (fastifyOptions) => {
@@ -118,5 +120,5 @@ export default definePlugin({
   },
 })
 
-/** After all other plugins: whoever sets Fastify's own `trustProxy` has its way with `request.ip`. */
+/** After all other plugins: they may add listeners, or set Fastify's own `trustProxy`, and have their way with it. */
 const LAST = 1_000_000

@@ -67,22 +67,25 @@ function originEnds({ socket, headers }: IncomingMessage, origin: Origin): strin
   let text = `\0REMOTE_ADDR\0${address}`
   if (port !== '') text += `\0REMOTE_PORT\0${port}`
   for (const [name, value] of variables) text += `\0${name}\0${value}`
-  if (serverName === undefined && localAddress === undefined) {
-    return text + unixServer(headers.host ?? '', scheme)
+  if (localAddress === undefined) {
+    const [name, ownPort] = unixServer(headers.host ?? '', scheme)
+    return `${text}\0SERVER_NAME\0${serverName ?? name}\0SERVER_PORT\0${serverPort ?? ownPort}`
   }
   text += `\0SERVER_NAME\0${serverName ?? unmapped(localAddress)}`
-  text += `\0SERVER_PORT\0${serverPort ?? localPort ?? (scheme === 'https' ? 443 : 80)}`
+  text += `\0SERVER_PORT\0${serverPort ?? localPort}`
   ends.set(origin, { text })
   return text
 }
 
-const unixEnds = (host: string, scheme: string) => `\0REMOTE_ADDR\0${unixServer(host, scheme)}`
+function unixEnds(host: string, scheme: string): string {
+  const [name, port] = unixServer(host, scheme)
+  return `\0REMOTE_ADDR\0\0SERVER_NAME\0${name}\0SERVER_PORT\0${port}`
+}
 
 /** Over a Unix socket nobody has an address: the name is the one that the client used, as in gunicorn. */
-function unixServer(host: string, scheme: string): string {
-  const [, name = 'localhost', port] = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(host) ?? []
-  const fallback = scheme === 'https' ? '443' : '80'
-  return `\0SERVER_NAME\0${name || 'localhost'}\0SERVER_PORT\0${port ?? fallback}`
+function unixServer(host: string, scheme: string): [name: string, port: string] {
+  const [, name = '', port] = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(host) ?? []
+  return [name || 'localhost', port ?? (scheme === 'https' ? '443' : '80')]
 }
 
 /** Environ key by field name as it was sent; bounded, as clients choose the names. '' for one that is not passed. */

@@ -71,7 +71,7 @@ function serverOf(variables: ReadonlyMap<string, string>) {
 
 /** The environ has them from the request. What begins with UWSGI_ tells uWSGI what to load. */
 const MADE_ANEW =
-  /^(?:REQUEST_METHOD|QUERY_STRING|PATH_INFO|SCRIPT_NAME|SERVER_(?:NAME|PORT|PROTOCOL)|REMOTE_(?:ADDR|PORT)|(?:HTTP_)?CONTENT_(?:TYPE|LENGTH)|UWSGI_.*)$/
+  /^(?:REQUEST_METHOD|QUERY_STRING|PATH_INFO|SCRIPT_NAME|SERVER_(?:NAME|PORT|PROTOCOL|SOFTWARE)|REMOTE_(?:ADDR|PORT)|(?:HTTP_)?CONTENT_(?:TYPE|LENGTH)|UWSGI_.*)$/
 
 function passed(variables: ReadonlyMap<string, string>, peer: string): Relay['variables'] {
   const kept = [...variables].filter(([name]) => !MADE_ANEW.test(name))
