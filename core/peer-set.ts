@@ -1,11 +1,17 @@
-import { addressBytes } from './ip-address.ts'
+import { addressBytes, v4Number } from './ip-address.ts'
+
+/** Of IPv4. */
+interface V4Range {
+  readonly first: number
+  readonly size: number
+}
 
 interface Range {
   readonly bytes: Uint8Array
   readonly bits: number
 }
 
-/** Verdicts that are kept; whoever sends many addresses only has them looked up anew. */
+/** Verdicts about IPv6 that are kept; whoever sends many addresses only has them looked up anew. */
 const MAX_KEPT = 1000
 
 /**
@@ -13,7 +19,8 @@ const MAX_KEPT = 1000
  * sockets. The words are gunicorn's but for the last two; there, as here, who can open a Unix socket is a peer.
  */
 export class PeerSet {
-  readonly #ranges: Range[] = []
+  readonly #v4: V4Range[] = []
+  readonly #v6: Range[] = []
   #all = false
   #unix = true
   readonly #known = new Map<string, boolean>()
@@ -27,6 +34,8 @@ export class PeerSet {
   has(address: string | undefined): boolean {
     if (address === undefined) return this.#unix
     if (this.#all) return true
+    const number = v4Number(address)
+    if (number >= 0) return this.#hasV4(number)
     let verdict = this.#known.get(address)
     if (verdict === undefined) {
       verdict = this.#find(address)
@@ -40,13 +49,28 @@ export class PeerSet {
     if (word === '*') this.#all = true
     else if (word === 'unix') this.#unix = true
     else if (word === 'no-unix') this.#unix = false
-    else this.#ranges.push(parseRange(word))
+    else this.#addRange(parseRange(word))
+  }
+
+  #addRange(range: Range): void {
+    const { bytes, bits } = range
+    if (bytes.length === 16) this.#v6.push(range)
+    else this.#v4.push({ first: v4Number(bytes.join('.')), size: 2 ** (32 - bits) })
+  }
+
+  #hasV4(number: number): boolean {
+    for (const { first, size } of this.#v4) {
+      if (number >= first && number < first + size) return true
+    }
+    return false
   }
 
   #find(address: string): boolean {
     // the zone of a link-local address says where it is reached, not whose it is
     const bytes = addressBytes(address.replace(/%.*/s, ''))
-    return bytes !== undefined && this.#ranges.some((range) => isWithin(bytes, range))
+    if (bytes === undefined) return false
+    if (bytes.length === 4) return this.#hasV4(v4Number(bytes.join('.')))
+    return this.#v6.some((range) => isWithin(bytes, range))
   }
 }
 
@@ -65,7 +89,6 @@ function parseRange(word: string): Range {
 }
 
 function isWithin(bytes: Uint8Array, range: Range): boolean {
-  if (bytes.length !== range.bytes.length) return false
   const whole = range.bits >> 3
   for (let index = 0; index < whole; index++) {
     if (bytes[index] !== range.bytes[index]) return false

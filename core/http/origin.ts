@@ -21,6 +21,8 @@ export interface Origin {
   readonly protocol?: string | undefined
   /** What else is known, by names for an environment. */
   readonly variables: readonly (readonly [name: string, value: string])[]
+  /** For whoever renders it for an application, which several requests may share. */
+  text?: string | undefined
 }
 
 /** @returns undefined where the socket tells whom the request is from. */

@@ -1,18 +1,30 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { errorPage, type Origin, setOrigin } from '../../core/index.ts'
-import { FieldChanges, type Found, findFields } from './request-fields.ts'
+import { Heard } from './heard.ts'
+import { FieldChanges, Found } from './request-fields.ts'
 import { type Sender, senderOf } from './sender.ts'
 import type { Settings } from './settings.ts'
 import { HTTPOXY } from './suspects.ts'
 import { CONTRADICTION, Testimony } from './testimony.ts'
 
 type Request = IncomingMessage & { readonly droppedHeaders?: readonly string[] }
+type Verdict = Origin | typeof CONTRADICTION | undefined
+
+const SENDER = Symbol('sender')
+
+/** Who sends on a connection, as one gate sees it. */
+interface Seen {
+  readonly gate: Gate
+  readonly sender: Sender
+}
+
+type Carrier = Socket & { [SENDER]?: Seen }
 
 /** Stands before routing: decides for each request whom it is from, and which fields the application sees. */
 export class Gate {
   readonly #settings: Settings
-  readonly #senders = new WeakMap<Socket, Sender>()
+  readonly #found = new Found()
   #hasWarned = false
 
   constructor(settings: Settings) {
@@ -20,38 +32,49 @@ export class Gate {
   }
 
   admit(request: Request, response: ServerResponse): void {
-    let sender = this.#senders.get(request.socket)
-    if (sender === undefined) {
-      sender = senderOf(request.socket, this.#settings)
-      this.#senders.set(request.socket, sender)
-    }
+    const sender = this.#senderOf(request.socket)
     const origin = sender.isTrusted ? this.#hear(request, sender) : this.#strip(request, sender)
     if (origin === CONTRADICTION) return refuse(response)
     if (request.droppedHeaders) return this.#takeDropped(request, response, sender, origin)
     if (origin) setOrigin(request, origin)
   }
 
-  #hear(request: Request, sender: Sender): Origin | typeof CONTRADICTION | undefined {
-    const found = findFields(request.rawHeaders, this.#settings.spoken)
-    if (!found) return sender.origin
-    return new Testimony(request, found, sender, this.#settings).read() ?? sender.origin
+  #senderOf(socket: Carrier): Sender {
+    const seen = socket[SENDER]
+    if (seen?.gate === this) return seen.sender
+    const sender = senderOf(socket, this.#settings)
+    socket[SENDER] = { gate: this, sender }
+    return sender
+  }
+
+  /** A proxy often says the same of several requests of a connection. */
+  #hear(request: Request, sender: Sender): Verdict {
+    const found = this.#found
+    const { rawHeaders } = request
+    if (!found.search(rawHeaders, this.#settings.spoken)) return sender.origin
+    if (sender.last?.isOf(found, rawHeaders)) return sender.last.origin
+    const testimony = new Testimony(request, found, sender, this.#settings)
+    const said = testimony.read()
+    if (said === CONTRADICTION) return said
+    const origin = said ?? sender.origin
+    if (testimony.isPlain) sender.last = new Heard(found, rawHeaders, origin)
+    return origin
   }
 
   /** What only proxies say is removed. */
   #strip(request: Request, sender: Sender): Origin | undefined {
-    const found = findFields(request.rawHeaders, this.#settings.suspects)
-    if (found) this.#remove(request, found, sender)
+    if (this.#found.search(request.rawHeaders, this.#settings.suspects))
+      this.#remove(request, sender)
     return sender.origin
   }
 
-  #remove(request: Request, found: Found, { name: peer }: Sender): void {
+  #remove(request: Request, { name: peer }: Sender): void {
     const { passes, log } = this.#settings
+    const { names, places, count } = this.#found
+    const fields = names.slice(0, count)
     const changes = new FieldChanges(request)
-    for (const [name, places] of found) {
-      if (!passes || name === HTTPOXY) changes.remove(places)
-    }
+    changes.remove(places.slice(0, count).filter((_, at) => !passes || fields[at] === HTTPOXY))
     changes.apply()
-    const fields = [...found.keys()]
     log.debug({ fields, peer }, 'fields removed: their sender is not trusted')
     if (this.#hasWarned || passes || !fields.some((name) => name.includes('forwarded'))) return
     this.#hasWarned = true

@@ -3,21 +3,45 @@ import type { FieldNames } from './suspects.ts'
 
 type Request = IncomingMessage & { forgetHeaders?(): void }
 
-/** Where the fields of one name stand in `rawHeaders`. */
-export type Found = Map<string, number[]>
+/** The fields of a request that were looked for; one is used again for all requests, as none is interrupted. */
+export class Found {
+  /** Of names in lower case, and of their places in `rawHeaders`, so many count. */
+  count = 0
+  readonly names: string[] = []
+  readonly places: number[] = []
 
-/** The fields that are looked for, by name in lower case; undefined: the request has none of them. */
-export function findFields(raw: readonly string[], names: FieldNames): Found | undefined {
-  let found: Found | undefined
-  for (let index = 0; index < raw.length; index += 2) {
-    const name = names.find(raw[index] as string)
-    if (name === undefined) continue
-    found ??= new Map()
-    const places = found.get(name)
-    if (places) places.push(index)
-    else found.set(name, [index])
+  /** @returns whether the request has any. */
+  search(raw: readonly string[], names: FieldNames): boolean {
+    let count = 0
+    for (let index = 0; index < raw.length; index += 2) {
+      const name = names.find(raw[index] as string)
+      if (name === undefined) continue
+      this.names[count] = name
+      this.places[count++] = index
+    }
+    this.count = count
+    return count > 0
   }
-  return found
+
+  has(name: string): boolean {
+    for (let index = 0; index < this.count; index++) if (this.names[index] === name) return true
+    return false
+  }
+
+  some(test: (name: string) => boolean): boolean {
+    for (let index = 0; index < this.count; index++) {
+      if (test(this.names[index] as string)) return true
+    }
+    return false
+  }
+
+  placesOf(name: string): number[] {
+    const places: number[] = []
+    for (let index = 0; index < this.count; index++) {
+      if (this.names[index] === name) places.push(this.places[index] as number)
+    }
+    return places
+  }
 }
 
 /** Changes to a request's fields, made all at once. */
@@ -30,9 +54,16 @@ export class FieldChanges {
     this.#request = request
   }
 
+  /** Whether the fields are other ones than were sent. */
+  get areAny(): boolean {
+    return this.#changed || this.#removed !== undefined
+  }
+
   remove(places: Iterable<number>): void {
-    this.#removed ??= new Set()
-    for (const place of places) this.#removed.add(place)
+    for (const place of places) {
+      this.#removed ??= new Set()
+      this.#removed.add(place)
+    }
   }
 
   set(place: number, value: string): void {
@@ -40,36 +71,27 @@ export class FieldChanges {
     if (rawHeaders[place + 1] === value) return
     rawHeaders[place + 1] = value
     this.#changed = true
-    this.#setParsed(rawHeaders[place] as string, value)
   }
 
   add(name: string, value: string): void {
     this.#request.rawHeaders.push(name, value)
     this.#changed = true
-    this.#setParsed(name, value)
   }
 
   apply(): void {
-    const { rawHeaders } = this.#request
-    if (this.#removed) {
-      let kept = 0
-      for (let index = 0; index < rawHeaders.length; index += 2) {
-        if (this.#removed.has(index)) this.#setParsed(rawHeaders[index] as string, undefined)
-        else {
-          rawHeaders[kept++] = rawHeaders[index] as string
-          rawHeaders[kept++] = rawHeaders[index + 1] as string
-        }
-      }
-      rawHeaders.length = kept
-    } else if (!this.#changed) return
+    if (!this.areAny) return
+    if (this.#removed) this.#compact(this.#removed)
     this.#request.forgetHeaders?.()
   }
 
-  /** HTTP/2 has made its headers already. */
-  #setParsed(name: string, value: string | undefined): void {
-    if (this.#request.forgetHeaders) return
-    const { headers } = this.#request
-    if (value === undefined) delete headers[name.toLowerCase()]
-    else headers[name.toLowerCase()] = value
+  #compact(removed: ReadonlySet<number>): void {
+    const { rawHeaders } = this.#request
+    let kept = 0
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+      if (removed.has(index)) continue
+      rawHeaders[kept++] = rawHeaders[index] as string
+      rawHeaders[kept++] = rawHeaders[index + 1] as string
+    }
+    rawHeaders.length = kept
   }
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { introductionOf, type Origin } from '../../core/index.ts'
+import type { Heard } from './heard.ts'
 import type { Node } from './node-name.ts'
 import { isAmong, nameOf, peerOf } from './peer.ts'
 import type { Relay } from './relay.ts'
@@ -15,14 +16,19 @@ export interface Sender {
   readonly scheme: Origin['scheme']
   /** Of requests that bring no word of others; undefined: the socket tells. */
   readonly origin: Origin | undefined
+  /** What was said last, to be told again quickly. */
+  last?: Heard
   /** What the connection itself adds to the environ. */
   readonly variables: Origin['variables']
+  /** The same, for requests of others that it hands on. */
+  readonly variablesOfOthers: Origin['variables']
 }
 
 export function senderOf(socket: Socket, { trusted }: Settings): Sender {
   const relay = introductionOf(socket) as Relay | undefined
   const peer = peerOf(socket)
   const scheme = relay?.scheme ?? ((socket as TLSSocket).encrypted ? 'https' : 'http')
+  const variables = relay?.variables ?? []
   const node = { address: peer.address, port: portOf(socket) }
   return {
     node,
@@ -30,7 +36,8 @@ export function senderOf(socket: Socket, { trusted }: Settings): Sender {
     name: nameOf(peer),
     scheme,
     origin: relay && relayedOrigin(relay, node, scheme),
-    variables: relay?.variables ?? [],
+    variables,
+    variablesOfOthers: [...variables, ['wsgi_core.peer_addr', peer.address]],
   }
 }
 

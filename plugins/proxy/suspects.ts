@@ -38,13 +38,16 @@ const SPOKEN_BY_PROXIES: readonly string[] = [
 export const HTTPOXY = 'proxy'
 
 const LONGEST = 64
+/** Names as they were sent; bounded, as clients choose them. */
+const MAX_KNOWN = 1000
 
-/** Tells quickly whether a name may be among those that are looked for: most never are. */
+/** Tells quickly whether a name is among those that are looked for: most never are. */
 export class FieldNames {
   readonly #exact = new Set<string>()
   readonly #beginnings: string[] = []
   /** By length of the name, a bit for each first letter. */
   readonly #letters = new Uint32Array(LONGEST + 1)
+  readonly #known = new Map<string, string | undefined>()
 
   constructor(patterns: readonly string[]) {
     for (const pattern of patterns) this.#add(pattern.toLowerCase())
@@ -54,10 +57,18 @@ export class FieldNames {
   find(name: string): string | undefined {
     const letters = this.#letters[Math.min(name.length, LONGEST)] as number
     if ((letters & (1 << (name.charCodeAt(0) & 31))) === 0) return undefined
-    const lower = name.toLowerCase()
-    if (this.#exact.has(lower)) return lower
-    for (const beginning of this.#beginnings) if (lower.startsWith(beginning)) return lower
-    return undefined
+    const known = this.#known.get(name)
+    return known !== undefined || this.#known.has(name) ? known : this.#learn(name)
+  }
+
+  #learn(name: string): string | undefined {
+    // a copy: the string that came may hold the whole head in memory
+    const copy = Buffer.from(name, 'latin1').toString('latin1')
+    const lower = copy.toLowerCase()
+    const isOne = this.#exact.has(lower) || this.#beginnings.some((each) => lower.startsWith(each))
+    const found = isOne ? lower : undefined
+    if (this.#known.size < MAX_KNOWN) this.#known.set(copy, found)
+    return found
   }
 
   #add(pattern: string): void {

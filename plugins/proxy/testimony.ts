@@ -21,6 +21,7 @@ export class Testimony {
   readonly #sender: Sender
   readonly #settings: Settings
   readonly #changes: FieldChanges
+  #readsHost = false
 
   constructor(request: IncomingMessage, found: Found, sender: Sender, settings: Settings) {
     this.#request = request
@@ -42,18 +43,15 @@ export class Testimony {
   /** One family counts, whole: a proxy sets one of them, and may let a client's word of the other through. */
   #speaksForwarded(): boolean {
     const { family, schemes } = this.#settings
-    const hasOther = [...this.#found.keys()].some(
-      (name) => name.startsWith('x-forwarded-') || schemes.has(name),
-    )
-    const isSpoken = family === 'forwarded' || (family === 'auto' && !hasOther)
-    if (!isSpoken) {
-      this.#remove('forwarded')
-      return false
+    if (family === 'auto' && !this.#found.has('forwarded')) return false
+    const isOther = (name: string) => name.startsWith('x-forwarded-') || schemes.has(name)
+    if (family === 'forwarded') {
+      this.#removeAll(isOther)
+      return true
     }
-    for (const name of this.#found.keys()) {
-      if (name.startsWith('x-forwarded-') || schemes.has(name)) this.#remove(name)
-    }
-    return true
+    if (family === 'auto' && !this.#found.some(isOther)) return true
+    this.#remove('forwarded')
+    return false
   }
 
   #readForwarded(): Origin | undefined {
@@ -79,9 +77,9 @@ export class Testimony {
     const chain = this.#readChain()
     const scheme = parts.has('proto') ? this.#readScheme() : undefined
     if (scheme === CONTRADICTION) return scheme
-    const host = this.#readOne('host', isHost)
-    const port = this.#readOne('port', isPort)
-    const prefix = this.#readOne('prefix', isPrefix)?.replace(/\/+$/, '')
+    const host = this.#readOne('host', 'x-forwarded-host', isHost)
+    const port = this.#readOne('port', 'x-forwarded-port', isPort)
+    const prefix = this.#readOne('prefix', 'x-forwarded-prefix', isPrefix)?.replace(/\/+$/, '')
     if (chain || scheme || host || port || prefix) {
       return this.#makeOrigin(chain, scheme, host, port, prefix)
     }
@@ -103,7 +101,7 @@ export class Testimony {
     let scheme: Origin['scheme'] | undefined
     for (const [name, secure] of this.#settings.schemes) {
       const isProto = name === 'x-forwarded-proto'
-      const value = this.#lastOf(name, isProto ? (text) => SCHEME.test(text) : () => true)
+      const value = this.#lastOf(name, isProto ? isScheme : isAnything)
       if (value === undefined) continue
       const lower = value.toLowerCase()
       const found = lower === secure || (isProto && lower === 'wss') ? 'https' : 'http'
@@ -113,15 +111,14 @@ export class Testimony {
     return scheme
   }
 
-  #readOne(part: 'host' | 'port' | 'prefix', isValid: (text: string) => boolean) {
-    if (!this.#settings.parts.has(part)) return undefined
-    return this.#lastOf(`x-forwarded-${part}`, isValid)
+  #readOne(part: string, name: string, isValid: (text: string) => boolean) {
+    return this.#settings.parts.has(part) ? this.#lastOf(name, isValid) : undefined
   }
 
   /** Of a list the last element, which the peer itself has added or let stand: further left anybody may have written. */
   #lastOf(name: string, isValid: (text: string) => boolean): string | undefined {
-    const places = this.#found.get(name)
-    if (!places) return undefined
+    if (!this.#found.has(name)) return undefined
+    const places = this.#found.placesOf(name)
     const lines = this.#lines(name)
     const [line = ''] = lines
     const isOne = lines.length === 1 && !line.includes(',')
@@ -144,24 +141,26 @@ export class Testimony {
     const { node, variables, origin } = this.#sender
     const client = chain?.client ?? node
     const scheme = said ?? this.#sender.scheme
+    const server = this.#readServer(scheme, host, port)
     return {
-      ...origin,
       address: client.address,
       port: client.port,
       scheme,
       hops: chain?.hops ?? [node.address],
+      serverName: server?.name ?? origin?.serverName,
+      serverPort: server?.port ?? origin?.serverPort,
       prefix,
-      ...this.#readServer(scheme, host, port),
-      variables:
-        client === node
-          ? variables
-          : [...variables, ['wsgi_core.peer_addr', node.address] as const],
+      rootPath: origin?.rootPath,
+      protocol: origin?.protocol,
+      variables: client === node ? variables : this.#sender.variablesOfOthers,
+      text: undefined,
     }
   }
 
   /** Host and port of the server, as the client sees it, which go into `Host` too. */
   #readServer(scheme: Origin['scheme'], host: string | undefined, port: string | undefined) {
-    if (host === undefined && port === undefined) return {}
+    if (host === undefined && port === undefined) return undefined
+    this.#readsHost = true
     const places = fieldPlaces(this.#request.rawHeaders, 'host')
     const sent = places === undefined ? '' : (this.#request.rawHeaders[places + 1] as string)
     const [, name = '', own] = /^(\[[^\]]*\]|[^:]*)(?::(\d*))?$/.exec(host ?? sent) ?? []
@@ -170,14 +169,14 @@ export class Testimony {
     const field = shown === usual && !(own && port === undefined) ? name : `${name}:${shown}`
     if (places === undefined) this.#changes.add('Host', field)
     else this.#changes.set(places, field)
-    return { serverName: name.replace(/^\[|\]$/g, ''), serverPort: shown }
+    return { name: name.replace(/^\[|\]$/g, ''), port: shown }
   }
 
   /** Removes what lies left of the part that counts: nobody who is trusted has written it. */
   #cut(name: string, { reader }: Chain): void {
     const { rest } = reader
     if (!rest || this.#settings.passes) return
-    const places = this.#found.get(name) as number[]
+    const places = this.#found.placesOf(name)
     this.#changes.remove(places.slice(0, rest.line))
     this.#changes.set(places[rest.line] as number, rest.read)
   }
@@ -196,18 +195,29 @@ export class Testimony {
     this.#remove(name)
   }
 
+  /** Whether the same fields always mean the same: nothing was changed, and no other field was read. */
+  get isPlain(): boolean {
+    return !this.#changes.areAny && !this.#readsHost
+  }
+
   #remove(name: string): void {
-    const places = this.#found.get(name)
-    if (places && (name === HTTPOXY || !this.#settings.passes)) this.#changes.remove(places)
+    if (!this.#found.has(name) || (name !== HTTPOXY && this.#settings.passes)) return
+    this.#changes.remove(this.#found.placesOf(name))
+  }
+
+  #removeAll(isOne: (name: string) => boolean): void {
+    const { names, count } = this.#found
+    for (const name of new Set(names.slice(0, count))) if (isOne(name)) this.#remove(name)
   }
 
   #lines(name: string): string[] {
     const { rawHeaders } = this.#request
-    return (this.#found.get(name) ?? []).map((place) => rawHeaders[place + 1] as string)
+    return this.#found.placesOf(name).map((place) => rawHeaders[place + 1] as string)
   }
 }
 
-const SCHEME = /^(?:https?|wss?)$/i
+const isScheme = (text: string) => /^(?:https?|wss?)$/i.test(text)
+const isAnything = () => true
 
 /** As it stands in URLs, and below the root. */
 const isPrefix = (text: string) =>

@@ -48,9 +48,9 @@ interface Ends {
 const ends = new WeakMap<object, Ends>()
 
 function addresses(request: IncomingMessage, scheme: string, origin: Origin | undefined): string {
-  const known = ends.get(origin ?? request.socket)
+  if (origin) return origin.text ?? originEnds(request, origin)
+  const known = ends.get(request.socket)
   if (known) return known.text
-  if (origin) return originEnds(request, origin)
   const { localAddress, localPort, remoteAddress, remotePort = '' } = request.socket
   if (localAddress === undefined) return unixEnds(request.headers.host ?? '', scheme)
   const text =
@@ -61,19 +61,19 @@ function addresses(request: IncomingMessage, scheme: string, origin: Origin | un
 }
 
 /** A request that came through somebody else: several may have the same origin. */
-function originEnds({ socket, headers }: IncomingMessage, origin: Origin): string {
+function originEnds(request: IncomingMessage, origin: Origin): string {
   const { address, port, scheme, serverName, serverPort, variables } = origin
-  const { localAddress, localPort } = socket
+  const { localAddress, localPort } = request.socket
   let text = `\0REMOTE_ADDR\0${address}`
   if (port !== '') text += `\0REMOTE_PORT\0${port}`
   for (const [name, value] of variables) text += `\0${name}\0${value}`
   if (localAddress === undefined) {
-    const [name, ownPort] = unixServer(headers.host ?? '', scheme)
+    const [name, ownPort] = unixServer(request.headers.host ?? '', scheme)
     return `${text}\0SERVER_NAME\0${serverName ?? name}\0SERVER_PORT\0${serverPort ?? ownPort}`
   }
   text += `\0SERVER_NAME\0${serverName ?? unmapped(localAddress)}`
   text += `\0SERVER_PORT\0${serverPort ?? localPort}`
-  ends.set(origin, { text })
+  origin.text = text
   return text
 }
 
