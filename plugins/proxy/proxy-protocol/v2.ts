@@ -14,6 +14,7 @@ const PROXY = 0x21
 export function readV2(bytes: Buffer): ReadHeader {
   const begun = Math.min(bytes.length, SIGNATURE.length)
   if (bytes.compare(SIGNATURE, 0, begun, 0, begun) !== 0) return refuse('missing')
+  if (bytes.length < SIGNATURE.length) return bytes.length + 1
   if (bytes.length < HEAD) return HEAD
   const command = bytes[12]
   if (command !== LOCAL && command !== PROXY) return refuse('unknown version or command')
