@@ -33,6 +33,7 @@ export class Generation {
   #active = 0
   #idle: (() => void) | undefined
   #retiring = false
+  #isMeasured = true
   readonly #upgraded = new Set<Duplex>()
   #prepared: Promise<void> = Promise.resolve()
   readonly #aborter = new AbortController()
@@ -167,7 +168,8 @@ export class Generation {
     this.#options = hooks.fastifyOptions.call(this.#fastifyOptions())
     if (isDirect(hooks)) this.#route = this.#takeDirectly
     else await this.#buildFastify()
-    if (!isTapped(hooks.request) && !isTapped(hooks.finished)) this.serve = this.#servePlain
+    this.#isMeasured = isTapped(hooks.finished)
+    if (!isTapped(hooks.request) && !this.#isMeasured) this.serve = this.#servePlain
   }
 
   async #buildFastify(): Promise<void> {
@@ -237,7 +239,7 @@ export class Generation {
 
   #serveObserved(request: IncomingMessage, response: EngineResponse): void {
     const { hooks } = this.core
-    response.startedAt = performance.now()
+    if (this.#isMeasured) response.startedAt = performance.now()
     this.#active++
     response.on('close', this.#onClose)
     try {
@@ -251,7 +253,7 @@ export class Generation {
   }
 
   #finished(response: EngineResponse): void {
-    if (isTapped(this.core.hooks.finished)) this.#tellFinished(response)
+    if (this.#isMeasured) this.#tellFinished(response)
     this.#left()
   }
 

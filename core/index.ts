@@ -35,14 +35,25 @@ export { adoptExpress } from './http/adopt.ts'
 export type { Door, EngineResponse } from './http/door.ts'
 export { attachEngine, type EngineServer } from './http/engine.ts'
 export type { EngineOptions } from './http/limits.ts'
+export { clientAddress, type Origin, originOf, setOrigin, unmapped } from './http/origin.ts'
+export {
+  type End,
+  type Introduction,
+  introductionOf,
+  type Preamble,
+  type Refused,
+} from './http/preamble.ts'
+export { isHost } from './http/syntax.ts'
 /** Speaks HTTP/2 into the same door; loaded only where somebody wants it. */
 export const loadHttp2 = () => import('./http2/server.ts')
 export type { Http2Server, Http2Settings } from './http2/server.ts'
 export { type HookTaps, inspectHooks } from './inspect.ts'
 export { installedPlugins } from './installed.ts'
+export { canonicalAddress, formatV6 } from './ip-address.ts'
 export type { Inherited, ListenerSpec, Sharing } from './listeners.ts'
 export { nearest } from './nearest.ts'
 export { programRoot } from './paths.ts'
+export { PeerSet } from './peer-set.ts'
 export {
   definePlugin,
   type GivenOptions,

@@ -19,6 +19,8 @@ export interface OptionDefinition {
   readonly argAliases?: readonly string[]
   /** One-letter option, `w` for `-w`. */
   readonly short?: string
+  /** What the option alone, without a value, means. Only with a list of allowed values, so that it can be told. */
+  readonly bare?: string
   /** Environment variable; default `WSGI_CORE_` + `arg` in capitals. */
   readonly env?: string
   /** Variables of other programs that stand in when `env` is not set: name to how its value is written as ours. */

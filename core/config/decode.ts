@@ -67,6 +67,13 @@ function inCase({ format }: OptionDefinition, value: unknown): unknown {
   return format.find((choice) => choice.toLowerCase() === value.toLowerCase()) ?? value
 }
 
+/** In a file, a table may stand for a list of `KEY=VALUE`. */
+function asPairs({ format }: OptionDefinition, value: unknown): unknown {
+  if (format !== 'pairs' || typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value
+  return Object.entries(value).map(([key, each]) => `${key}=${each}`)
+}
+
 /** Convict's shape: the core's keys, and one section a plugin. */
 function convictSchema(table: readonly OptionSpec[]): Values {
   const schema: Values = {}
@@ -123,7 +130,8 @@ function overlay(
   const known: Values = {}
   for (const { path, definition } of table) {
     const [head, key] = path.split('.') as [string, string?]
-    const value = inCase(definition, standIns.get(path)?.value ?? valueAt(values, path))
+    const given = standIns.get(path)?.value ?? valueAt(values, path)
+    const value = inCase(definition, asPairs(definition, given))
     if (value === undefined) continue
     if (key === undefined) known[head] = value
     else known[head] = { ...(known[head] as Values | undefined), [key]: value }

@@ -3,6 +3,7 @@ import { findGroup, findUser } from '../accounts.ts'
 import { parseBind } from '../address.ts'
 import { parseSyslogAddress } from '../logging/syslog/address.ts'
 import { FACILITIES } from '../logging/syslog/message.ts'
+import { PeerSet } from '../peer-set.ts'
 
 /** How the values of one kind are read from text, checked, and shown in help. */
 export interface Format {
@@ -46,6 +47,8 @@ const mask = (text: string) => {
 }
 const isAccount = (value: unknown, find: (name: string) => unknown) =>
   (isText(value) || Number.isSafeInteger(value)) && find(String(value)) !== undefined
+
+const FORWARDED_PARTS = ['for', 'proto', 'host', 'port', 'prefix']
 
 const BOOLEANS: Readonly<Record<string, boolean>> = {
   true: true, yes: true, on: true, 1: true, false: false, no: false, off: false, 0: false,
@@ -154,6 +157,33 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     check(value) {
       if (!isTexts(value) || value.length === 0) fail('must be a list of one address or more')
       for (const address of value as string[]) parseBind(address)
+    },
+  },
+  peers: {
+    metavar: 'ADDRESSES',
+    repeatable: true,
+    parse: list,
+    check(value) {
+      if (!isTexts(value)) fail('must be a list of addresses and ranges of addresses')
+      new PeerSet(value as string[])
+    },
+  },
+  fieldNames: {
+    metavar: 'NAMES',
+    repeatable: true,
+    parse: list,
+    check(value) {
+      const ok = isTexts(value) && value.every((name) => /^[\w!#$%&'*+.^`|~-]+$/.test(name))
+      if (!ok) fail('must be a list of names of header fields')
+    },
+  },
+  forwardedParts: {
+    metavar: 'PARTS',
+    repeatable: true,
+    parse: list,
+    check(value) {
+      const ok = isTexts(value) && value.every((part) => FORWARDED_PARTS.includes(part))
+      if (!ok) fail(`must be a list of ${FORWARDED_PARTS.join(', ')}`)
     },
   },
   urlPath: {

@@ -2,7 +2,7 @@ import { open, unlink } from 'node:fs'
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import type { EngineResponse, Hooks, ResponseHead } from '../../core/index.ts'
+import { type EngineResponse, type Hooks, originOf, type ResponseHead } from '../../core/index.ts'
 import type { Body, Failure, HandedFile, Job, Source, WorkerPool } from '../workers/index.ts'
 import { addReplyHeaders, parseEarlyHints } from './answer-head.ts'
 import { buildEnviron, formatEnviron, isUnder, parseEnviron } from './environ.ts'
@@ -257,9 +257,10 @@ export class Exchange implements Job {
   }
 
   #dispatch(length: number | undefined): void {
-    const { pool, observesEnviron, rootPath } = this.#setting
+    const { pool, observesEnviron } = this.#setting
     const request = this.#request
-    if (rootPath !== '' && !isUnder(request.url, rootPath)) return this.#refuseOutside()
+    const rootPath = originOf(request)?.rootPath ?? this.#setting.rootPath
+    if (rootPath !== '' && !isUnder(request.url, rootPath)) return this.#refuseOutside(rootPath)
     const environ = buildEnviron(request, length, rootPath)
     if (environ === undefined) return this.#refuse(400)
     this.environ = environ
@@ -270,9 +271,9 @@ export class Exchange implements Job {
     pool.dispatch(this)
   }
 
-  #refuseOutside(): void {
-    const { log, rootPath } = this.#setting
-    log.error({ path: this.#request.url, rootPath }, 'request outside of the root path')
+  #refuseOutside(rootPath: string): void {
+    const path = this.#request.url
+    this.#setting.log.error({ path, rootPath }, 'request outside of the root path')
     this.#refuse(500)
   }
 

@@ -113,7 +113,7 @@ type WsgiOptions = {
 /** Serves a WSGI application (PEP 3333) in the workers' pool. */
 const inWorkers = definePlugin({
   name,
-  dependencies: ['workers', 'reload'],
+  dependencies: ['workers', 'reload', 'proxy'],
   config,
   apply(core, options) {
     if (options.app === null) throw new NoApplication()
