@@ -7,7 +7,14 @@ import type { Configuration } from './config/load.ts'
 import { Core, type Life } from './core.ts'
 import { errorPage } from './error-page.ts'
 import { ApplyFailed, Stopped } from './errors.ts'
-import { answerUnrouted, handleErrors, observeReplies, reportFailure } from './fastify.ts'
+import {
+  answerUnrouted,
+  handleErrors,
+  observeReplies,
+  reportFailure,
+  tellOrigins,
+} from './fastify.ts'
+import { watchHooks } from './fastify-hooks.ts'
 import { type Finished, type Hooks, isTapped } from './hooks.ts'
 import { adoptExpress } from './http/adopt.ts'
 import type { EngineResponse } from './http/door.ts'
@@ -180,7 +187,9 @@ export class Generation {
     const fastify = Fastify({ logController, ...this.#options }) as unknown as FastifyInstance
     this.#fastify = fastify
     handleErrors(fastify, hooks)
+    if (!this.#options.trustProxy) tellOrigins(fastify) // else Fastify itself finds out
     if (isTapped(hooks.response)) observeReplies(fastify, hooks)
+    this.core.fastifyHooks = watchHooks(fastify)
     await hooks.server.promise(fastify)
     if (isTapped(hooks.handle)) answerUnrouted(fastify, hooks)
     await fastify.ready()
@@ -189,7 +198,7 @@ export class Generation {
   }
 
   readonly #takeDirectly: Handler = (request, response) => {
-    let taken: true | undefined
+    let taken: boolean | undefined
     try {
       taken = this.core.hooks.handleRaw.call(request, response)
     } catch (error) {

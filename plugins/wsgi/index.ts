@@ -9,6 +9,7 @@ import {
   version,
 } from '../../core/index.ts'
 import type {} from '../reload/index.ts'
+import type {} from '../static/index.ts'
 import type { Runtime, WorkerPool } from '../workers/index.ts'
 import { NoApplication } from './errors.ts'
 import { Exchange, type Setting } from './exchange.ts'
@@ -287,6 +288,7 @@ function createSetting(
     },
     buffering: options.requestBuffering,
     errorPage: core.service('reload')?.errorPage,
+    files: core.findService('static'),
     observesEnviron: isTapped(core.hooks.environ),
     observesResponse: isTapped(core.hooks.response),
   }
