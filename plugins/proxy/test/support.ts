@@ -14,8 +14,7 @@ const DEFAULTS = Object.fromEntries(
 export const gateWith = (options: Case['options'] = {}) =>
   new Gate(resolveSettings({ ...DEFAULTS, ...options }, pino({ enabled: false })))
 
-/** A connection from there. '' : whoever it was has left. */
-export /** What is asked of a connection over TLS. */
+/** What is asked of a connection over TLS. */
 const TLS = {
   encrypted: true,
   getProtocol: () => 'TLSv1.3',
@@ -24,7 +23,8 @@ const TLS = {
   getPeerX509Certificate: () => undefined,
 }
 
-function socketFrom(peer: string, tls = false): never {
+/** A connection from there. '' : whoever it was has left. */
+export function socketFrom(peer: string, tls = false): never {
   const isUnix = peer === 'unix'
   const there = { remoteAddress: peer, remotePort: 50_000, remoteFamily: 'IPv4' }
   const here = { localAddress: '192.0.2.80', localPort: 8000 }
