@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type {
   FastifyBaseLogger,
   FastifyError,
@@ -33,6 +33,18 @@ export function reportFailure(
   } catch (err) {
     log.error({ err }, 'request failed')
   }
+}
+
+/** As `reportFailure`; the client sees a plain page. */
+export function failRequest(
+  error: Error,
+  request: IncomingMessage,
+  response: ServerResponse,
+  hooks: Hooks,
+  log: FastifyBaseLogger,
+): void {
+  reportFailure(error, request, hooks, log)
+  response.writeHead(500, { 'content-type': 'text/html; charset=utf-8' }).end(errorPage(500))
 }
 
 /** What no route takes goes to the `handle` hook, with its body unread. */
