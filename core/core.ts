@@ -30,6 +30,8 @@ export interface Life {
   readonly reload: () => Promise<void>
   readonly kept: Map<string, unknown>
   readonly links?: Links
+  /** Adds the taps of whoever composed the server, once the plugins have theirs. */
+  readonly tap?: (hooks: Hooks) => void
 }
 
 /** What one generation gives to its plugins. */

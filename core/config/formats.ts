@@ -3,6 +3,7 @@ import { findGroup, findUser } from '../accounts.ts'
 import { parseBind } from '../address.ts'
 import { parseSyslogAddress } from '../logging/syslog/address.ts'
 import { FACILITIES } from '../logging/syslog/message.ts'
+import { PeerSet } from '../peer-set.ts'
 
 /** How the values of one kind are read from text, checked, and shown in help. */
 export interface Format {
@@ -64,6 +65,8 @@ function json(text: string): unknown {
 const isAccount = (value: unknown, find: (name: string) => unknown) =>
   (isText(value) || Number.isSafeInteger(value)) && find(String(value)) !== undefined
 
+const FORWARDED_PARTS = ['for', 'proto', 'host', 'port', 'prefix']
+
 const BOOLEANS: Readonly<Record<string, boolean>> = {
   true: true, yes: true, on: true, 1: true, false: false, no: false, off: false, 0: false,
 } // biome-ignore format: one line reads better
@@ -76,6 +79,9 @@ const natural = (least: number): Format => ({
     if (!ok) fail(`must be a whole number, ${least} or more`)
   },
 })
+
+/** In the order of gunicorn's numbers, which are Python's. */
+const CERT_REQS = ['none', 'optional', 'required']
 
 /** Other ways to write gunicorn's kinds of worker. */
 const WORKER_CLASSES: Readonly<Record<string, string>> = {
@@ -170,6 +176,33 @@ export const FORMATS: Readonly<Record<string, Format>> = {
       for (const address of value as string[]) parseBind(address)
     },
   },
+  peers: {
+    metavar: 'ADDRESSES',
+    repeatable: true,
+    parse: list,
+    check(value) {
+      if (!isTexts(value)) fail('must be a list of addresses and ranges of addresses')
+      new PeerSet(value as string[])
+    },
+  },
+  fieldNames: {
+    metavar: 'NAMES',
+    repeatable: true,
+    parse: list,
+    check(value) {
+      const ok = isTexts(value) && value.every((name) => /^[\w!#$%&'*+.^`|~-]+$/.test(name))
+      if (!ok) fail('must be a list of names of header fields')
+    },
+  },
+  forwardedParts: {
+    metavar: 'PARTS',
+    repeatable: true,
+    parse: list,
+    check(value) {
+      const ok = isTexts(value) && value.every((part) => FORWARDED_PARTS.includes(part))
+      if (!ok) fail(`must be a list of ${FORWARDED_PARTS.join(', ')}`)
+    },
+  },
   urlPath: {
     metavar: 'PATH',
     parse: (text) => text,
@@ -240,6 +273,23 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     check(value) {
       const ok = isText(value) && /^(\/[!"$-.0->@-~]+)*$/.test(value)
       if (!ok) fail("must be a path that begins with '/', as it stands in URLs")
+    },
+  },
+  certReqs: {
+    metavar: 'KIND',
+    parse: (text) => CERT_REQS[Number(text)] ?? text.trim().toLowerCase(),
+    check(value) {
+      const ok = CERT_REQS.includes(String(value))
+      if (!ok) fail('must be none (0), optional (1) or required (2)')
+    },
+  },
+  protocols: {
+    metavar: 'NAMES',
+    repeatable: true,
+    parse: list,
+    check(value) {
+      const ok = isTexts(value) && value.length > 0 && value.every((one) => /^h[12]$/.test(one))
+      if (!ok) fail('must be h1, h2 or both')
     },
   },
   workerClass: {

@@ -6,6 +6,7 @@ import {
   addReplyHeaders,
   type EngineResponse,
   type Hooks,
+  originOf,
   type ResponseHead,
   sendFile,
 } from '../../core/index.ts'
@@ -266,9 +267,10 @@ export class Exchange implements Job {
   }
 
   #dispatch(length: number | undefined): void {
-    const { pool, observesEnviron, rootPath } = this.#setting
+    const { pool, observesEnviron } = this.#setting
     const request = this.#request
-    if (rootPath !== '' && !isUnder(request.url, rootPath)) return this.#refuseOutside()
+    const rootPath = originOf(request)?.rootPath ?? this.#setting.rootPath
+    if (rootPath !== '' && !isUnder(request.url, rootPath)) return this.#refuseOutside(rootPath)
     const environ = buildEnviron(request, length, rootPath)
     if (environ === undefined) return this.#refuse(400)
     this.environ = environ
@@ -279,9 +281,9 @@ export class Exchange implements Job {
     pool.dispatch(this)
   }
 
-  #refuseOutside(): void {
-    const { log, rootPath } = this.#setting
-    log.error({ path: this.#request.url, rootPath }, 'request outside of the root path')
+  #refuseOutside(rootPath: string): void {
+    const path = this.#request.url
+    this.#setting.log.error({ path, rootPath }, 'request outside of the root path')
     this.#refuse(500)
   }
 
