@@ -121,6 +121,13 @@ test('without an application nothing is passed on', async (context) => {
   assert.is((await site.ask('/404.html')).status, 200)
 })
 
+test('where there is no application, a step to it leads nowhere', async (context) => {
+  write(context, { '@app': 'a file', 'a.txt': 'a' })
+  const site = await startAlone(context, { root: ['/=site'], tryFiles: ['$uri', '@app'] })
+  assert.is((await site.ask('/a.txt')).body, 'a')
+  assert.is((await site.ask('/none')).status, 404)
+})
+
 test('locations have settings of their own over those of the section', async (context) => {
   write(context, { 'a/x.txt': 'a', 'b/x.txt': 'b' })
   const site = await start(context, {
