@@ -22,6 +22,7 @@ export class Http2Exchange implements StreamSource, AnswerSink {
   #owesContinue: boolean
   #isPaused = false
   #watchesDrain = false
+  #isRefused = false
   /** Body bytes that have come. */
   #size = 0
   #trailers: string[] = []
@@ -99,7 +100,7 @@ export class Http2Exchange implements StreamSource, AnswerSink {
   }
 
   bodyAbandoned(): void {
-    if (!this.#stream.closed) this.#stream.close(constants.NGHTTP2_CANCEL)
+    if (!this.#isRefused && !this.#stream.closed) this.#stream.close(constants.NGHTTP2_CANCEL)
   }
 
   setTimeout(milliseconds: number): void {
@@ -112,6 +113,7 @@ export class Http2Exchange implements StreamSource, AnswerSink {
   }
 
   data(chunk: Buffer): void {
+    if (this.#isRefused) return
     this.#owesContinue = false
     this.#size += chunk.length
     if (this.#size > this.#connection.limits.body) {
@@ -152,6 +154,7 @@ export class Http2Exchange implements StreamSource, AnswerSink {
   /** Answers on behalf of everybody. */
   refuse(refused: Refused): void {
     const { headersSent } = this.response
+    this.#isRefused = true
     this.#connection.reportRefusal(refused)
     const { status, reason } = refused
     const error = Object.assign(nodeError(Error, 'ECONNRESET', reason), { statusCode: status })
