@@ -82,8 +82,9 @@ export class Http2Exchange implements StreamSource, AnswerSink {
     this.#owesContinue = false
   }
 
+  /** The client sees that the answer is not whole: `close` would end the body properly before it resets the stream. */
   breakOff(): void {
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    this.#stream.destroy(nodeError(Error, 'ERR_STREAM_DESTROYED', 'the answer broke off'))
   }
 
   bodyWanted(): void {
@@ -100,7 +101,7 @@ export class Http2Exchange implements StreamSource, AnswerSink {
   }
 
   bodyAbandoned(): void {
-    if (!this.#isRefused && !this.#stream.closed) this.#stream.close(constants.NGHTTP2_CANCEL)
+    if (!this.#isRefused && !this.#stream.closed) this.breakOff()
   }
 
   setTimeout(milliseconds: number): void {
@@ -159,7 +160,7 @@ export class Http2Exchange implements StreamSource, AnswerSink {
     const { status, reason } = refused
     const error = Object.assign(nodeError(Error, 'ECONNRESET', reason), { statusCode: status })
     this.#abandon(error, status)
-    if (headersSent) this.#stream.close(constants.NGHTTP2_CANCEL)
+    if (headersSent) this.breakOff()
     else this.#connection.answerRefusal(this.#stream, status)
   }
 
@@ -186,7 +187,7 @@ export class Http2Exchange implements StreamSource, AnswerSink {
     else if (now - this.#leftAt < rateTime) return
     else if (left - this.#left < (readRate * (now - this.#leftAt)) / 1000) {
       this.#connection.reportRefusal({ status: 0, reason: 'client reads too slowly' })
-      return this.#stream.close(constants.NGHTTP2_CANCEL)
+      return this.breakOff()
     } else this.#leftAt = now
     this.#left = left
   }

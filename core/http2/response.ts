@@ -46,11 +46,16 @@ export class Http2Response extends LeanResponse {
     this.finished = true
     if (sink === undefined || this.#isGone) return
     if (!this.headSent) this.#respond(sizeOf(chunk, encoding), !this.hasBody || isEmpty(chunk))
+    const bytes = this.hasBody && !isEmpty(chunk) ? this.#cut(chunk as Chunk, encoding) : undefined
     while (stream.writableCorked > 0) stream.uncork()
-    if (this.hasBody && !isEmpty(chunk)) stream.end(this.#cut(chunk as Chunk, encoding))
+    if (this.hasBody && this.bodyBytes < this.declared) {
+      // shorter than it says: it must not end as if it were whole
+      if (bytes) stream.write(bytes)
+      return sink.breakOff(undefined, false)
+    }
+    if (bytes) stream.end(bytes)
     else if (!stream.writableEnded) stream.end()
-    if (this.declared > this.bodyBytes && this.hasBody) sink.breakOff(undefined, false)
-    else sink.answered(true)
+    sink.answered(true)
   }
 
   protected override interim(text: string, callback: Callback | undefined): void {

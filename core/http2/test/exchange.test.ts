@@ -3,7 +3,7 @@ import { constants } from 'node:http2'
 import { text } from 'node:stream/consumers'
 import * as assert from 'uvu/assert'
 import type { EngineResponse } from '../../http/door.ts'
-import { ask, closed, http2Suite, send } from './harness.ts'
+import { ask, block, closed, FLAG, FRAME, frame, GET, http2Suite, send } from './harness.ts'
 
 const requests = http2Suite('a request over HTTP/2')
 
@@ -190,19 +190,26 @@ responses('may be preceded by hints', async ({ serve }) => {
 })
 
 responses(
-  'that breaks off, or is not as long as it says, is seen to be broken',
+  'that breaks off, or is not as long as it says, is never ended as if whole',
   async ({ serve }) => {
-    const { open } = await serve((request, response) => {
-      response.writeHead(200, { 'content-length': 10 })
+    const { raw } = await serve((request, response) => {
+      response.writeHead(200, request.url === '/open' ? {} : { 'content-length': 10 })
       response.write('half')
       if (request.url === '/short') response.end()
       else setImmediate(() => response.destroy())
     })
-    const session = await open()
     for (const path of ['/short', '/destroyed', '/open']) {
-      const stream = send(session, { ':path': path })
-      await closed(stream)
-      assert.is.not(stream.rstCode, constants.NGHTTP2_NO_ERROR, path)
+      const client = await raw()
+      const fields = GET.map(([name, value]) => [name, name === ':path' ? path : value] as const)
+      client.socket.write(frame(FRAME.headers, FLAG.endStream | FLAG.endHeaders, 1, block(fields)))
+      const code = await client.frame(FRAME.reset)
+      assert.is(code.readUInt32BE(0), constants.NGHTTP2_INTERNAL_ERROR, path)
+      const data = client.frames.filter(({ type }) => type === FRAME.data)
+      assert.is(data.map(({ payload }) => payload.toString()).join(''), 'half', path)
+      assert.ok(
+        data.every(({ flags }) => (flags & FLAG.endStream) === 0),
+        path,
+      )
     }
   },
 )
