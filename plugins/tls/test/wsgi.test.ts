@@ -27,7 +27,10 @@ interface Context {
   folder: string
   ca: string
   servers: ServerProcess[]
+  last?: ServerProcess
   serve(args?: readonly string[], options?: ServerOptions): Promise<ServerProcess>
+  /** One without anything special, for all tests of a suite. */
+  shared(): Promise<ServerProcess>
 }
 
 function wsgiSuite(name: string) {
@@ -52,11 +55,21 @@ function wsgiSuite(name: string) {
       context.servers.push(server)
       return server
     }
+    let shared: Promise<ServerProcess> | undefined
+    context.shared = () => {
+      shared ??= context.serve(['--access-logfile', '-']).then((server) => {
+        context.servers.splice(context.servers.indexOf(server), 1)
+        context.last = server
+        return server
+      })
+      return shared
+    }
   })
   made.after.each(async ({ servers }) => {
     for (const server of servers.splice(0)) await server.stop()
   })
-  made.after(({ authority, folder }) => {
+  made.after(async ({ authority, folder, last }) => {
+    await last?.stop()
     authority.remove()
     rmSync(folder, { recursive: true, force: true })
   })
@@ -95,7 +108,7 @@ for (const [version, flag] of [
     `sees in its environ what is so, and nothing that a client says (${version})`,
     async (context) => {
       needs('curl')
-      const { url } = await context.serve()
+      const { url } = await context.shared()
       const forged = FORGED.flatMap((name) => ['-H', `${name}: forged`])
       const environ = JSON.parse(await curl(context, `${url}/a%20b?c`, flag, ...forged))
       assert.is(environ.HTTPS, 'on')
@@ -135,7 +148,7 @@ for (const [version, flag] of [
     `is served as over plain HTTP: bodies, streams, breaks (${version})`,
     async (context) => {
       needs('curl')
-      const { url } = await context.serve()
+      const { url } = await context.shared()
       const body = join(context.folder, 'body')
       writeFileSync(body, Buffer.alloc(2_000_000, 'x'))
       assert.is(await curl(context, `${url}/size`, flag, '--data-binary', `@${body}`), '2000000')
@@ -157,7 +170,7 @@ environs(
   'streams events as they come over HTTP/2, and has a line in the access log',
   async (context) => {
     rmSync(join(context.folder, 'go'), { force: true })
-    const server = await context.serve(['--access-logfile', '-'])
+    const server = await context.shared()
     const session = await openHttp2(server.url, { ca: context.ca })
     const stream = session.request({ ':path': '/events', 'user-agent': 'tester' })
     stream.setEncoding('utf8')
@@ -171,7 +184,7 @@ environs(
 )
 
 environs('is found by Python, openssl and its own words in --print-config', async (context) => {
-  const { url } = await context.serve()
+  const { url } = await context.shared()
   const { port } = new URL(url)
   const python = [
     'import ssl, sys, urllib.request',
