@@ -16,8 +16,6 @@ export interface GunicornSetting {
   readonly refused?: string
   /** The plugin that has the option, where it is not one that each application brings. */
   readonly plugin?: string
-  /** Environment variable from which gunicorn takes it too. */
-  readonly variable?: string
   /** Values that ask for what is the case here anyway. */
   readonly idle?: readonly string[]
 }
@@ -39,11 +37,6 @@ const set = (name: string, flags: string, rest: Rest = {}): GunicornSetting => (
 const refuse = (refused: string, names: Readonly<Record<string, string>>, rest: Rest = {}) =>
   Object.entries(names).map(([name, flags]) => set(name, flags, { refused, ...rest }))
 
-const FORWARDED =
-  "forwarded headers are not read yet; let the application read them (werkzeug's ProxyFix, Django's SECURE_PROXY_SSL_HEADER)"
-const NO_PROXY_PROTOCOL =
-  'the PROXY protocol is not read yet; let the balancer send HTTP and forwarded headers'
-const NO_UWSGI = 'HTTP is spoken alone; write proxy_pass for uwsgi_pass in nginx'
 const STRICT = 'requests are read strictly, and nothing loosens that; correct the client'
 const FOR_ASGI = 'it is for ASGI workers, which there are none of'
 const NO_DIRTY = 'there are no side pools; give long tasks to a task queue such as Celery or RQ'
@@ -138,8 +131,8 @@ export const GUNICORN: readonly GunicornGroup[] = [
         },
         { bare: true },
       ),
-      ...refuse(NO_UWSGI, { protocol: '--protocol' }, { idle: ['http'] }),
-      ...refuse(NO_UWSGI, { uwsgi_allow_ips: '--uwsgi-allow-from' }),
+      set('protocol', '--protocol', { note: 'See also `--uwsgi-binds`.' }),
+      set('uwsgi_allow_ips', '--uwsgi-allow-from'),
       set('http_protocols', '--http-protocols', {
         plugin: 'tls',
         idle: ['h1'],
@@ -161,20 +154,20 @@ export const GUNICORN: readonly GunicornGroup[] = [
   {
     title: 'Proxies in front',
     settings: [
-      ...refuse(FORWARDED, {
-        secure_scheme_headers: '',
-        forwarder_headers: '--forwarder-headers',
+      set('secure_scheme_headers', ''),
+      set('forwarder_headers', '--forwarder-headers', {
+        note: '`SCRIPT_NAME` becomes that of the application; the names are not written `*`.',
       }),
       set('forwarded_allow_ips', '--forwarded-allow-ips', {
-        refused: FORWARDED,
-        variable: 'FORWARDED_ALLOW_IPS',
+        note: 'The client comes from `X-Forwarded-For` or `Forwarded`; from other peers these headers are removed.',
       }),
       set('header_map', '--header-map', {
-        idle: ['drop'],
-        refused: 'fields with an underscore in their name are dropped; rename them',
+        note: '`drop` and `refuse`; there is no `dangerous`.',
       }),
-      ...refuse(NO_PROXY_PROTOCOL, { proxy_protocol: '--proxy-protocol' }, { idle: ['off'] }),
-      ...refuse(NO_PROXY_PROTOCOL, { proxy_allow_ips: '--proxy-allow-from' }),
+      set('proxy_protocol', '--proxy-protocol', {
+        note: 'Each connection has to begin with it.',
+      }),
+      set('proxy_allow_ips', '--proxy-allow-from'),
     ],
   },
   {

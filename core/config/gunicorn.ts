@@ -107,6 +107,10 @@ function findKey(
 /** Settings whose value is a table. */
 const TABLES = ['secure_scheme_headers', 'logconfig_dict']
 
+/** Whether the value of this key of gunicorn's is a table, whose keys are data. */
+export const isGunicornTable = (key: string): boolean =>
+  TABLES.includes(byKey.get(squeeze(key))?.name ?? '')
+
 /** `max_requests`, `maxRequests` and `max-requests` are one key. */
 const squeeze = (key: string) => key.replace(/[-_]/g, '').toLowerCase()
 

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { setSocketTimeout } from './connection-of.ts'
 import type { Owner } from './door.ts'
 import type { LeanRequest } from './lean-request.ts'
+import type { PreparedHead } from './prepared-head.ts'
 import { type AnswerSink, type Callback, ResponseBody } from './response-body.ts'
 import { checkValue, fieldLine, fieldName, nodeError } from './response-head.ts'
 
@@ -142,6 +143,12 @@ export class LeanResponse extends ResponseBody {
     if (done) this.#emitter.once('finish', done)
     this.endBody(body === '' ? undefined : (body as string | Uint8Array | undefined), coding)
     return this
+  }
+
+  /** A whole answer whose head was rendered before; text is latin-1. */
+  sendPrepared(head: PreparedHead, body?: string | Uint8Array): void {
+    this.writePrepared(head)
+    this.end(body, 'latin1')
   }
 
   cork(): void {

@@ -1,11 +1,20 @@
-import { open, unlink } from 'node:fs'
-import { STATUS_CODES } from 'node:http'
+import { closeSync, open, unlink } from 'node:fs'
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import type { EngineResponse, Hooks, ResponseHead } from '../../core/index.ts'
+import {
+  addReplyHeaders,
+  type EngineResponse,
+  type Hooks,
+  originOf,
+  type ResponseHead,
+  sendFile,
+} from '../../core/index.ts'
+import type { FileHandOver } from '../static/index.ts'
 import type { Body, Failure, HandedFile, Job, Source, WorkerPool } from '../workers/index.ts'
-import { addReplyHeaders, parseEarlyHints } from './answer-head.ts'
+import { parseEarlyHints } from './answer-head.ts'
 import { buildEnviron, formatEnviron, isUnder, parseEnviron } from './environ.ts'
+import type { KnownHeads } from './known-heads.ts'
 import { beginSharing, endSharing, memoryShare } from './memory-share.ts'
 import { renderPage } from './page.ts'
 import { PulledBody } from './pulled-body.ts'
@@ -17,7 +26,6 @@ import {
   NO_BODY,
   spoolBytes,
 } from './request-body.ts'
-import { sendFile } from './send-file.ts'
 import { Spill } from './spill.ts'
 import type { Storage } from './storage.ts'
 
@@ -48,10 +56,13 @@ export interface Setting {
   /** SCRIPT_NAME of all requests. */
   readonly rootPath: string
   readonly storage: Storage
+  readonly heads: KnownHeads
   /** Read bodies before dispatch; false: the worker asks for them. */
   readonly buffering: boolean
   /** While the application is developed: the page that shows an error. */
   readonly errorPage?: ((traceback: string) => string) | undefined
+  /** Sends files that the application names, where a plugin is loaded for that. */
+  readonly files: FileHandOver | undefined
   readonly observesEnviron: boolean
   readonly observesResponse: boolean
 }
@@ -67,8 +78,9 @@ export class Exchange implements Job {
   bodyMicroseconds = 0
   wasRepeated = false
   readonly #setting: Setting
-  readonly #request: FastifyRequest
-  readonly #reply: FastifyReply
+  /** Fastify's view of the request and the answer, where they came through it. */
+  readonly #reply: FastifyReply | undefined
+  readonly #request: IncomingMessage
   readonly #response: EngineResponse
   #spill: Spill | undefined
   #pulled: PulledBody | undefined
@@ -79,26 +91,41 @@ export class Exchange implements Job {
   /** Its client did not keep up at some time. */
   #isBacklogged = false
 
-  constructor(request: FastifyRequest, reply: FastifyReply, setting: Setting) {
+  constructor(
+    request: IncomingMessage,
+    response: EngineResponse,
+    setting: Setting,
+    reply?: FastifyReply,
+  ) {
     this.#setting = setting
     this.#request = request
+    this.#response = response
     this.#reply = reply
-    this.#response = reply.raw as EngineResponse
     this.#response.owner = this
     this.headTime = this.#response.startedAt || performance.now()
   }
 
   get method(): string {
-    return this.#request.raw.method ?? ''
+    return this.#request.method ?? ''
   }
 
   get url(): string {
-    return this.#request.raw.url ?? ''
+    return this.#request.url ?? ''
   }
 
   get isRepeatable(): boolean {
     const seen = this.#over || this.#informed || this.#response.headersSent
-    return !seen && this.body.kind !== 'onDemand' && SAFE_METHODS.has(this.#request.method)
+    return !seen && this.body.kind !== 'onDemand' && SAFE_METHODS.has(this.method)
+  }
+
+  /** Nobody else has a word in the answer's head, and the body is all there. */
+  get #isPlain(): boolean {
+    return this.#reply === undefined && this.method !== 'HEAD'
+  }
+
+  /** Whoever taps `environ` or `response` has each request come through Fastify. */
+  get #fastifyRequest(): FastifyRequest {
+    return (this.#reply as FastifyReply).request
   }
 
   /** Of the environ, by name in lower case. */
@@ -110,8 +137,8 @@ export class Exchange implements Job {
 
   /** Reads the body where there is one, then hands the request to the pool. */
   start(): void {
-    const { raw } = this.#request
-    const declared = declaredLength(raw.rawHeaders)
+    const request = this.#request
+    const declared = declaredLength(request.rawHeaders)
     if (declared === NO_BODY) return this.#dispatch(undefined)
     if (declared === 0) return this.#dispatch(0)
     const { body, buffering } = this.#setting
@@ -120,16 +147,18 @@ export class Exchange implements Job {
       this.body = { kind: 'onDemand', length: declared }
       return this.#dispatch(declared)
     }
-    new BodyReader(raw, body, (result) => this.#bodyRead(result))
+    new BodyReader(request, body, (result) => this.#bodyRead(result))
   }
 
   whole(head: string, bytes: Buffer, start: number, end: number, failed: boolean): void {
     if (this.#over) return
     if (failed) return this.#applicationFailed(bytes.toString('utf8', start, end))
-    if (!this.#sendHead(head)) return
     const response = this.#response
-    if (end - start <= JOIN_LIMIT) response.end(bytes.toString('latin1', start, end), 'latin1')
-    else response.end(bytes.subarray(start, end))
+    const body =
+      end - start <= JOIN_LIMIT ? bytes.toString('latin1', start, end) : bytes.subarray(start, end)
+    const known = this.#isPlain ? this.#setting.heads.find(head) : undefined
+    if (known && response.sendPrepared) response.sendPrepared(known, body)
+    else if (this.#sendHead(head)) response.end(body, 'latin1')
   }
 
   head(head: string): void {
@@ -171,7 +200,7 @@ export class Exchange implements Job {
     if (this.#over || this.#response.headersSent) return
     const hints = parseEarlyHints(head)
     // RFC 9110 §15.2: HTTP/1.0 knows no 1xx
-    if (!hints || this.#request.raw.httpVersion === '1.0') return
+    if (!hints || this.#request.httpVersion === '1.0') return
     try {
       this.#informed = true
       this.#response.writeEarlyHints(hints)
@@ -185,14 +214,15 @@ export class Exchange implements Job {
       open(`/proc/${pid}/fd/${descriptor}`, 'r', (error, fd) => {
         resolve(!error)
         if (error) return
-        const wanted = this.#over ? 0 : length
-        sendFile(this.#response, fd, offset, wanted, (failure) => this.#break(failure))
+        if (this.#over) return closeSync(fd)
+        const whole = [{ start: offset, length }]
+        sendFile(this.#response, fd, whole, (failure) => this.#break(failure))
       })
     })
   }
 
   async pull(max: number): Promise<{ bytes: Buffer; last: boolean; gone: boolean }> {
-    this.#pulled ??= new PulledBody(this.#request.raw, this.#setting.body)
+    this.#pulled ??= new PulledBody(this.#request, this.#setting.body)
     const piece = await this.#pulled.read(max)
     return typeof piece === 'number' ? this.#refusePull(piece) : piece
   }
@@ -246,10 +276,11 @@ export class Exchange implements Job {
   }
 
   #dispatch(length: number | undefined): void {
-    const { pool, observesEnviron, rootPath } = this.#setting
-    const { raw } = this.#request
-    if (rootPath !== '' && !isUnder(raw.url, rootPath)) return this.#refuseOutside()
-    const environ = buildEnviron(raw, length, rootPath)
+    const { pool, observesEnviron } = this.#setting
+    const request = this.#request
+    const rootPath = originOf(request)?.rootPath ?? this.#setting.rootPath
+    if (rootPath !== '' && !isUnder(request.url, rootPath)) return this.#refuseOutside(rootPath)
+    const environ = buildEnviron(request, length, rootPath)
     if (environ === undefined) return this.#refuse(400)
     this.environ = environ
     if (observesEnviron && !this.#observeEnviron()) return
@@ -259,9 +290,9 @@ export class Exchange implements Job {
     pool.dispatch(this)
   }
 
-  #refuseOutside(): void {
-    const { log, rootPath } = this.#setting
-    log.error({ path: this.#request.raw.url, rootPath }, 'request outside of the root path')
+  #refuseOutside(rootPath: string): void {
+    const path = this.#request.url
+    this.#setting.log.error({ path, rootPath }, 'request outside of the root path')
     this.#refuse(500)
   }
 
@@ -269,7 +300,7 @@ export class Exchange implements Job {
   #observeEnviron(): boolean {
     try {
       const changed = parseEnviron(this.environ)
-      this.#setting.hooks.environ.call(changed, this.#request)
+      this.#setting.hooks.environ.call(changed, this.#fastifyRequest)
       this.environ = formatEnviron(changed)
       return true
     } catch (error) {
@@ -299,13 +330,23 @@ export class Exchange implements Job {
     const fields = head.split('\0')
     const status = fields.shift() as string
     const code = Number(status.slice(0, 3))
+    if (this.#handOver(fields)) return false
     if (code < 200) this.#response.shouldKeepAlive = false // no answer can follow a final 1xx
     return this.#writeHead(code, status.slice(4), fields)
   }
 
+  /** @returns whether a file goes out in place of the answer, of which nothing more is wanted then. */
+  #handOver(fields: readonly string[]): boolean {
+    const sent = this.#setting.files?.handOver(fields, this.#request, this.#response, this.#reply)
+    if (sent === undefined) return false
+    this.#over = true
+    sent.catch((error: Error) => this.#tapFailed(error))
+    return true
+  }
+
   /** @returns whether it went out. If not, a page that says so did. */
   #writeHead(code: number, reason: string | undefined, fields: string[]): boolean {
-    const headers = addReplyHeaders(fields, this.#reply)
+    const headers = this.#reply ? addReplyHeaders(fields, this.#reply) : fields
     if (!this.#setting.observesResponse) {
       this.#response.writeHead(code, reason, headers)
       return true
@@ -321,7 +362,7 @@ export class Exchange implements Job {
 
   /** A tap that throws costs its request, and no other. The page goes out untouched. */
   #tapFailed(error: Error): void {
-    const { method, url } = this.#request.raw
+    const { method, url } = this.#request
     this.#setting.log.error({ err: error, method, url }, 'request failed')
     this.#tellFailed(error)
     const { page, headers } = renderPage(500, this.#response.shouldKeepAlive)
@@ -333,7 +374,7 @@ export class Exchange implements Job {
 
   #tellFailed(error: Error): void {
     try {
-      this.#setting.hooks.failed.call(error, this.#request.raw)
+      this.#setting.hooks.failed.call(error, this.#request)
     } catch (err) {
       this.#setting.log.error({ err }, 'request failed')
     }
@@ -344,7 +385,7 @@ export class Exchange implements Job {
     for (let index = 0; index < fields.length; index += 2) {
       head.headers.push([fields[index] as string, fields[index + 1] as string])
     }
-    this.#setting.hooks.response.call(head, this.#request)
+    this.#setting.hooks.response.call(head, this.#fastifyRequest)
     const same = head.statusCode === statusCode
     this.#response.writeHead(head.statusCode, same ? reason : undefined, head.headers.flat())
   }
