@@ -84,7 +84,7 @@ documents('the command line knows every option that is shown', async () => {
   const table = optionTable(await Promise.all(plugins))
   const shown = pages.flatMap((page) => blocks(page, 'sh').flatMap(commands))
   assert.ok(shown.length > 3)
-  const isCommand = ([word = '']: readonly string[]) => word === 'new-plugin'
+  const isCommand = ([word = '']: readonly string[]) => ['new-plugin', 'hooks'].includes(word)
   for (const argv of shown.filter((each) => !isCommand(each)))
     assert.equal(parseArguments(argv, table).faults, [], argv.join(' '))
 })

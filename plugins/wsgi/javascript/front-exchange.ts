@@ -7,13 +7,16 @@ import { buildEnviron, formatEnviron, isUnder, parseEnviron } from '../environ.t
 import { renderPage } from '../page.ts'
 import { declaredLength, NO_BODY } from '../request-body.ts'
 import { Answer, BrokenAnswer, type Outlet } from './answer.ts'
-import type { Application } from './application.ts'
+import type { Application, Environ, Input } from './application.ts'
 import { type Base, createEnviron } from './environ.ts'
 import type { Head } from './head.ts'
 import { MemoryInput, streamInput } from './input.ts'
+import { requestEnviron } from './request-environ.ts'
 
 /** Bodies up to here are joined with their head into one string and one write. */
 const JOIN_LIMIT = 4096
+
+const NOTHING = new MemoryInput()
 
 /** What all exchanges of a generation share. */
 export interface FrontSetting {
@@ -33,6 +36,7 @@ export class FrontExchange implements Outlet {
   readonly #reply: FastifyReply | undefined
   readonly #response: EngineResponse
   readonly #answer: Answer
+  /** As pairs, where a tap has changed it or the log asks for it. */
   #environ = ''
   #room: (() => void) | undefined
   gone = false
@@ -63,17 +67,17 @@ export class FrontExchange implements Outlet {
     const declared = declaredLength(raw.rawHeaders)
     if (rootPath !== '' && !isUnder(raw.url, rootPath)) return this.#refuseOutside()
     const length = declared === NO_BODY ? undefined : declared
-    const pairs = buildEnviron(raw, length, rootPath)
-    if (pairs === undefined) return this.#refuse(400)
-    this.#environ = pairs
-    if (this.#setting.observesEnviron && !this.#observeEnviron()) return
-    const environ = createEnviron(this.#environ, base)
-    environ['wsgi.input'] = declared === NO_BODY ? new MemoryInput() : streamInput(() => raw)
-    this.#answer.run(app, environ)
+    const input = declared === NO_BODY ? NOTHING : streamInput(() => raw)
+    const environ = this.#setting.observesEnviron
+      ? this.#observedEnviron(length, input)
+      : requestEnviron(raw, length, rootPath, base, input)
+    if (environ) this.#answer.run(app, environ)
+    else if (environ === undefined) this.#refuse(400)
   }
 
   /** Of the environ, by name in lower case. */
   variable(name: string): string | undefined {
+    this.#environ ||= buildEnviron(this.#request, undefined, this.#setting.rootPath) ?? ''
     for (const [key, value] of parseEnviron(this.#environ)) {
       if (key.toLowerCase() === name) return value
     }
@@ -141,16 +145,19 @@ export class FrontExchange implements Outlet {
 
   done(): void {}
 
-  /** @returns whether the taps let the request go on. */
-  #observeEnviron(): boolean {
+  /** @returns null where a tap has failed, and the request is answered. */
+  #observedEnviron(length: number | undefined, input: Input): Environ | null | undefined {
+    const { rootPath, base, hooks } = this.#setting
+    const pairs = buildEnviron(this.#request, length, rootPath)
+    if (pairs === undefined) return undefined
     try {
-      const changed = parseEnviron(this.#environ)
-      this.#setting.hooks.environ.call(changed, this.#fastifyRequest)
+      const changed = parseEnviron(pairs)
+      hooks.environ.call(changed, this.#fastifyRequest)
       this.#environ = formatEnviron(changed)
-      return true
+      return createEnviron(this.#environ, base, input)
     } catch (error) {
       this.#tapFailed(error as Error)
-      return false
+      return null
     }
   }
 

@@ -10,7 +10,6 @@ import { restoreRequest, routableUrl } from '../odd-requests.ts'
 import { renderPage } from '../page.ts'
 import { adapt, nodeHandlerOf } from './adapters.ts'
 import type { Application, NodeHandler } from './application.ts'
-import { createBase } from './environ.ts'
 import { FrontExchange, type FrontSetting } from './front-exchange.ts'
 import { type Kind, kindOf } from './kind.ts'
 
@@ -93,10 +92,12 @@ function serveApplication(core: Core, app: unknown, kind: 'wsgi' | 'fetch', root
 const createSetting = (core: Core, app: Application, rootPath: string): FrontSetting => ({
   app,
   rootPath,
-  base: createBase({ SERVER_SOFTWARE: `wsgi-core/${version}` }, core.generation, {
+  base: {
+    software: `wsgi-core/${version}`,
+    generation: core.generation,
     multithread: true,
     multiprocess: false,
-  }),
+  },
   hooks: core.hooks,
   log: core.logger(name),
   observesEnviron: isTapped(core.hooks.environ),
