@@ -19,6 +19,8 @@ export interface OptionDefinition {
   readonly argAliases?: readonly string[]
   /** One-letter option, `w` for `-w`. */
   readonly short?: string
+  /** What the option alone, without a value, means. Only with a list of allowed values, so that it can be told. */
+  readonly bare?: string
   /** Environment variable; default `WSGI_CORE_` + `arg` in capitals. */
   readonly env?: string
   /** Variables of other programs that stand in when `env` is not set: name to how its value is written as ours. */
@@ -63,7 +65,8 @@ export interface Plugin<S extends Schema = Schema> {
   apply(core: Core, options: Options<S>): void
   /**
    * With several fronts: the plugin's part in the process over them, where nothing is served. Called instead of
-   * `apply`, with the same rules; `core.links.fronts` leads to the fronts.
+   * `apply`, with the same rules; `core.links.fronts` leads to the fronts. Of the hooks, `listeners` counts here too:
+   * the addresses are opened in this process.
    */
   supervise?(core: Core, options: Options<S>): void
 }

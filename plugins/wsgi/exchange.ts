@@ -1,11 +1,20 @@
-import { open, unlink } from 'node:fs'
+import { closeSync, open, unlink } from 'node:fs'
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import type { EngineResponse, Hooks, ResponseHead } from '../../core/index.ts'
+import {
+  addReplyHeaders,
+  type EngineResponse,
+  type Hooks,
+  originOf,
+  type ResponseHead,
+  sendFile,
+} from '../../core/index.ts'
+import type { FileHandOver } from '../static/index.ts'
 import type { Body, Failure, HandedFile, Job, Source, WorkerPool } from '../workers/index.ts'
-import { addReplyHeaders, parseEarlyHints } from './answer-head.ts'
+import { parseEarlyHints } from './answer-head.ts'
 import { buildEnviron, formatEnviron, isUnder, parseEnviron } from './environ.ts'
+import type { KnownHeads } from './known-heads.ts'
 import { beginSharing, endSharing, memoryShare } from './memory-share.ts'
 import { renderPage } from './page.ts'
 import { PulledBody } from './pulled-body.ts'
@@ -17,7 +26,6 @@ import {
   NO_BODY,
   spoolBytes,
 } from './request-body.ts'
-import { sendFile } from './send-file.ts'
 import { Spill } from './spill.ts'
 import type { Storage } from './storage.ts'
 
@@ -48,10 +56,13 @@ export interface Setting {
   /** SCRIPT_NAME of all requests. */
   readonly rootPath: string
   readonly storage: Storage
+  readonly heads: KnownHeads
   /** Read bodies before dispatch; false: the worker asks for them. */
   readonly buffering: boolean
   /** While the application is developed: the page that shows an error. */
   readonly errorPage?: ((traceback: string) => string) | undefined
+  /** Sends files that the application names, where a plugin is loaded for that. */
+  readonly files: FileHandOver | undefined
   readonly observesEnviron: boolean
   readonly observesResponse: boolean
 }
@@ -107,6 +118,11 @@ export class Exchange implements Job {
     return !seen && this.body.kind !== 'onDemand' && SAFE_METHODS.has(this.method)
   }
 
+  /** Nobody else has a word in the answer's head, and the body is all there. */
+  get #isPlain(): boolean {
+    return this.#reply === undefined && this.method !== 'HEAD'
+  }
+
   /** Whoever taps `environ` or `response` has each request come through Fastify. */
   get #fastifyRequest(): FastifyRequest {
     return (this.#reply as FastifyReply).request
@@ -137,10 +153,12 @@ export class Exchange implements Job {
   whole(head: string, bytes: Buffer, start: number, end: number, failed: boolean): void {
     if (this.#over) return
     if (failed) return this.#applicationFailed(bytes.toString('utf8', start, end))
-    if (!this.#sendHead(head)) return
     const response = this.#response
-    if (end - start <= JOIN_LIMIT) response.end(bytes.toString('latin1', start, end), 'latin1')
-    else response.end(bytes.subarray(start, end))
+    const body =
+      end - start <= JOIN_LIMIT ? bytes.toString('latin1', start, end) : bytes.subarray(start, end)
+    const known = this.#isPlain ? this.#setting.heads.find(head) : undefined
+    if (known && response.sendPrepared) response.sendPrepared(known, body)
+    else if (this.#sendHead(head)) response.end(body, 'latin1')
   }
 
   head(head: string): void {
@@ -196,8 +214,9 @@ export class Exchange implements Job {
       open(`/proc/${pid}/fd/${descriptor}`, 'r', (error, fd) => {
         resolve(!error)
         if (error) return
-        const wanted = this.#over ? 0 : length
-        sendFile(this.#response, fd, offset, wanted, (failure) => this.#break(failure))
+        if (this.#over) return closeSync(fd)
+        const whole = [{ start: offset, length }]
+        sendFile(this.#response, fd, whole, (failure) => this.#break(failure))
       })
     })
   }
@@ -257,9 +276,10 @@ export class Exchange implements Job {
   }
 
   #dispatch(length: number | undefined): void {
-    const { pool, observesEnviron, rootPath } = this.#setting
+    const { pool, observesEnviron } = this.#setting
     const request = this.#request
-    if (rootPath !== '' && !isUnder(request.url, rootPath)) return this.#refuseOutside()
+    const rootPath = originOf(request)?.rootPath ?? this.#setting.rootPath
+    if (rootPath !== '' && !isUnder(request.url, rootPath)) return this.#refuseOutside(rootPath)
     const environ = buildEnviron(request, length, rootPath)
     if (environ === undefined) return this.#refuse(400)
     this.environ = environ
@@ -270,9 +290,9 @@ export class Exchange implements Job {
     pool.dispatch(this)
   }
 
-  #refuseOutside(): void {
-    const { log, rootPath } = this.#setting
-    log.error({ path: this.#request.url, rootPath }, 'request outside of the root path')
+  #refuseOutside(rootPath: string): void {
+    const path = this.#request.url
+    this.#setting.log.error({ path, rootPath }, 'request outside of the root path')
     this.#refuse(500)
   }
 
@@ -310,8 +330,18 @@ export class Exchange implements Job {
     const fields = head.split('\0')
     const status = fields.shift() as string
     const code = Number(status.slice(0, 3))
+    if (this.#handOver(fields)) return false
     if (code < 200) this.#response.shouldKeepAlive = false // no answer can follow a final 1xx
     return this.#writeHead(code, status.slice(4), fields)
+  }
+
+  /** @returns whether a file goes out in place of the answer, of which nothing more is wanted then. */
+  #handOver(fields: readonly string[]): boolean {
+    const sent = this.#setting.files?.handOver(fields, this.#request, this.#response, this.#reply)
+    if (sent === undefined) return false
+    this.#over = true
+    sent.catch((error: Error) => this.#tapFailed(error))
+    return true
   }
 
   /** @returns whether it went out. If not, a page that says so did. */

@@ -9,12 +9,14 @@ import {
   version,
 } from '../../core/index.ts'
 import type {} from '../reload/index.ts'
+import type {} from '../static/index.ts'
 import type { Runtime, WorkerPool } from '../workers/index.ts'
 import { NoApplication } from './errors.ts'
 import { Exchange, type Setting } from './exchange.ts'
 import type { Application, FetchHandler, NodeHandler } from './javascript/application.ts'
 import { serveInFront } from './javascript/in-front.ts'
 import { INTERFACES } from './javascript/kind.ts'
+import { KnownHeads } from './known-heads.ts'
 import { isJavaScript, nodeRuntime } from './node-runtime.ts'
 import { restoreRequest, routableUrl } from './odd-requests.ts'
 import { findPython, SPAWNER } from './python.ts'
@@ -113,7 +115,7 @@ type WsgiOptions = {
 /** Serves a WSGI application (PEP 3333) in the workers' pool. */
 const inWorkers = definePlugin({
   name,
-  dependencies: ['workers', 'reload'],
+  dependencies: ['workers', 'reload', 'proxy'],
   config,
   apply(core, options) {
     if (options.app === null) throw new NoApplication()
@@ -280,6 +282,7 @@ function createSetting(
     hooks: core.hooks,
     log,
     storage,
+    heads: new KnownHeads(),
     body: {
       storage,
       limit: core.options.limitRequestBody || Number.POSITIVE_INFINITY,
@@ -287,6 +290,7 @@ function createSetting(
     },
     buffering: options.requestBuffering,
     errorPage: core.service('reload')?.errorPage,
+    files: core.findService('static'),
     observesEnviron: isTapped(core.hooks.environ),
     observesResponse: isTapped(core.hooks.response),
   }

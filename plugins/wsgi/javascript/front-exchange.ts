@@ -1,8 +1,13 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import type { EngineResponse, Hooks, ResponseHead } from '../../../core/index.ts'
-import { addReplyHeaders, parseEarlyHints } from '../answer-head.ts'
+import {
+  addReplyHeaders,
+  type EngineResponse,
+  type Hooks,
+  type ResponseHead,
+} from '../../../core/index.ts'
+import { parseEarlyHints } from '../answer-head.ts'
 import { buildEnviron, formatEnviron, isUnder, parseEnviron } from '../environ.ts'
 import { renderPage } from '../page.ts'
 import { declaredLength, NO_BODY } from '../request-body.ts'

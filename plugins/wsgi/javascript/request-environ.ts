@@ -1,11 +1,14 @@
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { environKey, percentDecode, unmapped } from '../environ.ts'
+import { originOf, unmapped } from '../../../core/index.ts'
+import { buildEnviron, environKey, percentDecode } from '../environ.ts'
 import type { Environ, Input } from './application.ts'
-import { type Base, firstPairs } from './environ.ts'
+import { type Base, createEnviron, firstPairs } from './environ.ts'
 
 /**
- * The environ of a request that is served in this process, without the detour of a text.
+ * The environ of a request that is served in this process, without the detour of a text but for TLS, Unix sockets, and
+ * what has come through a proxy.
  * @returns undefined where the request cannot be expressed: a NUL in its path.
  */
 export function requestEnviron(
@@ -15,6 +18,10 @@ export function requestEnviron(
   base: Base,
   input: Input,
 ): Environ | undefined {
+  if (!isPlain(request)) {
+    const text = buildEnviron(request, length, rootPath)
+    return text === undefined ? undefined : createEnviron(text, base, input)
+  }
   const { url = '/', rawHeaders } = request
   const question = url.indexOf('?')
   const rawPath = url.slice(rootPath.length, question < 0 ? url.length : question)
@@ -34,32 +41,35 @@ export function requestEnviron(
   return environ
 }
 
+function isPlain(request: IncomingMessage): boolean {
+  const socket = request.socket as TLSSocket
+  if (known.has(socket)) return originOf(request) === undefined
+  return originOf(request) === undefined && !socket.encrypted && socket.localAddress !== undefined
+}
+
 type Ends = Pick<
   ReturnType<typeof firstPairs>,
-  'SERVER_NAME' | 'SERVER_PORT' | 'REMOTE_ADDR' | 'REMOTE_PORT' | 'wsgi.url_scheme'
+  'SERVER_NAME' | 'SERVER_PORT' | 'REMOTE_ADDR' | 'REMOTE_PORT'
 >
 
 /** Who talks to whom is the same for all requests of a connection. */
 const known = new WeakMap<object, Ends>()
 
 function setEnds(environ: Ends, { socket }: IncomingMessage): void {
-  const ends = known.get(socket) ?? learnEnds(socket as TLSSocket)
+  const ends = known.get(socket) ?? learnEnds(socket)
   environ.SERVER_NAME = ends.SERVER_NAME
   environ.SERVER_PORT = ends.SERVER_PORT
   environ.REMOTE_ADDR = ends.REMOTE_ADDR
   environ.REMOTE_PORT = ends.REMOTE_PORT
-  environ['wsgi.url_scheme'] = ends['wsgi.url_scheme']
 }
 
-function learnEnds(socket: TLSSocket): Ends {
-  const { localAddress, localPort, remoteAddress = '', remotePort, encrypted } = socket
-  const scheme = encrypted ? 'https' : 'http'
+function learnEnds(socket: Socket): Ends {
+  const { localAddress = '', localPort, remoteAddress = '', remotePort } = socket
   const ends: Ends = {
-    SERVER_NAME: unmapped(localAddress ?? 'localhost'),
-    SERVER_PORT: String(localPort ?? (encrypted ? 443 : 80)),
+    SERVER_NAME: unmapped(localAddress),
+    SERVER_PORT: String(localPort),
     REMOTE_ADDR: unmapped(remoteAddress),
     REMOTE_PORT: String(remotePort ?? ''),
-    'wsgi.url_scheme': scheme,
   }
   known.set(socket, ends)
   return ends
