@@ -91,7 +91,7 @@ export class Server {
 
   /** The listening sockets, each with the address that it was opened for: another process can inherit them. */
   get sockets(): { readonly address: string; readonly handle: Handle }[] {
-    return this.#listeners.sockets
+    return this.#state === 'serving' ? this.#listeners.sockets : []
   }
 
   /** Whether the sockets are open while nothing here serves. */
