@@ -1,5 +1,11 @@
 import * as assert from 'uvu/assert'
-import { siteSuite, until } from '../../plugins/workers/test/harness.ts'
+import {
+  processes,
+  seeAnother,
+  seePids,
+  siteSuite,
+  until,
+} from '../../plugins/workers/test/harness.ts'
 import { end, pidIn, upgrade } from './upgrading.ts'
 
 const test = siteSuite('signals at odd moments')
@@ -64,5 +70,40 @@ test('kill -9 of the old server of an upgrade promotes the new one, pid file inc
   await end(next)
   await crashed
 })
+
+for (const args of [
+  ['-w', '2'],
+  ['-w', '2', '--fronts', '2', '--threads', '2', '--preload'],
+]) {
+  test(`those of the server that workers, spawner and fronts get, too, do them no harm (${args.join(' ')})`, async ({
+    site,
+  }) => {
+    const server = await site.start(args)
+    const pids = await seePids(server, 2)
+    const before = processes(server).map(({ pid }) => pid)
+    const reply = server.request('/wait/a')
+    await site.noted('begin a ')
+    for (const name of ['HUP', 'USR1', 'USR2', 'TTIN', 'TTOU', 'WINCH'])
+      for (const pid of before) process.kill(pid, `SIG${name}`)
+    site.write('go')
+    assert.is((await reply).status, 200)
+    assert.equal(await seePids(server, 2), pids)
+    assert.equal(
+      processes(server).map(({ pid }) => pid),
+      before,
+    )
+  })
+}
+
+for (const name of ['SIGQUIT', 'SIGINT'] as const) {
+  test(`${name} from outside to a worker: it ends at once and is replaced`, async ({ site }) => {
+    const server = await site.start(['-w', '1'])
+    const reply = server.request('/wait/a')
+    const pid = await site.noted('begin a ')
+    process.kill(Number(pid), name)
+    assert.is((await reply).status, 502)
+    await seeAnother(server, pid)
+  })
+}
 
 test.run()
