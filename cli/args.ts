@@ -61,10 +61,19 @@ export function parseArguments(
   const faults: string[] = []
   const warnings = new Set<string>()
   let afterUnknown = -1
+  let afterBare: (OptionToken & { readonly index: number }) | undefined
   for (const token of tokens) {
+    const bare = afterBare
+    afterBare = undefined
+    if (bare && token.kind === 'positional' && isValueOf(bare, token, known)) {
+      addOption({ ...bare, value: token.value }, known, values, faults)
+      continue
+    }
     if (token.kind === 'option') {
-      if (findOption(token, known)) addOption(token, known, values, faults)
-      else if (foreign.has(token.rawName)) judgeForeign(token, foreign, faults, warnings)
+      if (findOption(token, known)) {
+        addOption(token, known, values, faults)
+        afterBare = token
+      } else if (foreign.has(token.rawName)) judgeForeign(token, foreign, faults, warnings)
       else {
         faults.push(unknownOption(token.rawName, known))
         afterUnknown = token.value === undefined ? token.index + 1 : -1
@@ -74,6 +83,17 @@ export function parseArguments(
       addPositional(token.value, values, faults)
   }
   return { values, faults, warnings: [...warnings] }
+}
+
+/** Whether the word that follows an option which needs no value is one of its values all the same. */
+function isValueOf(
+  { name, value, index }: OptionToken & { readonly index: number },
+  word: { readonly value: string; readonly index: number },
+  known: ReadonlyMap<string, Known>,
+): boolean {
+  const { bare, format } = (known.get(name) as Known).definition
+  const isNext = value === undefined && word.index === index + 1
+  return isNext && bare !== undefined && format.includes(word.value.toLowerCase())
 }
 
 // `--w` is not `-w`.
@@ -113,7 +133,7 @@ function nodeOptions(known: ReadonlyMap<string, Known>): Record<string, NodeOpti
     const { short } = definition
     const main = name === definition.arg
     options[name] = {
-      type: isFlag(definition) ? 'boolean' : 'string',
+      type: isFlag(definition) || definition.bare !== undefined ? 'boolean' : 'string',
       ...(main && short && { short }),
     }
   }
@@ -145,7 +165,8 @@ function addOption(
     if (value !== undefined)
       faults.push(`argument ${rawName}: takes no value, '${value}' was given`)
     else values.set(path, !negates)
-  } else if (value === undefined) faults.push(`argument ${rawName}: needs a value`)
+  } else if (value === undefined && definition.bare !== undefined) values.set(path, definition.bare)
+  else if (value === undefined) faults.push(`argument ${rawName}: needs a value`)
   else if (!inlineValue && looksLikeOption(value, known))
     faults.push(`argument ${rawName}: needs a value, and '${value}' is an option`)
   else

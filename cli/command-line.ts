@@ -1,10 +1,4 @@
-import {
-  type Arguments,
-  gunicornSettings,
-  type OptionSpec,
-  optionFor,
-  type Sources,
-} from '../core/index.ts'
+import type { Arguments, OptionSpec, Sources } from '../core/index.ts'
 import { parseArguments } from './args.ts'
 import { splitWords } from './words.ts'
 
@@ -39,16 +33,9 @@ export function commandLine(
         ...(app ? [`variable ${VARIABLE}: the application '${app}' is not read there`] : []),
         ...preset.warnings.map((text) => `variable ${VARIABLE}: ${text}`),
         ...typed.warnings,
-        ...unreadVariables(table, env),
       ],
     }
   }
 }
 
 const PLACE = ` of ${VARIABLE}`
-
-/** Variables that gunicorn reads and nothing reads here. */
-const unreadVariables = (table: readonly OptionSpec[], env: Sources['env']): string[] =>
-  gunicornSettings
-    .filter((each) => each.variable && env[each.variable] && !optionFor(each, table))
-    .map(({ variable, refused }) => `variable ${variable} has no effect: ${refused}`)

@@ -1,33 +1,27 @@
 import type { IncomingMessage } from 'node:http'
-import { createServer as createUnboundServer } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Logger } from 'pino'
 import type { Configuration } from './config/load.ts'
 import { Core, type Life } from './core.ts'
-import { errorPage } from './error-page.ts'
 import { ApplyFailed, Stopped } from './errors.ts'
-import { answerUnrouted, handleErrors, observeReplies, reportFailure } from './fastify.ts'
-import { type Finished, type Hooks, isTapped } from './hooks.ts'
-import { adoptExpress } from './http/adopt.ts'
+import { failRequest, reportFailure } from './fastify.ts'
+import { type Finished, isTapped } from './hooks.ts'
 import type { EngineResponse } from './http/door.ts'
 import type { ListenerSpec } from './listeners.ts'
 import type { AccessFormat } from './logging/access-format.ts'
-import { schemaController } from './schema-compilers.ts'
-
-type Express = Parameters<typeof adoptExpress>[0]
-type Handler = (request: IncomingMessage, response: EngineResponse) => void
+import { type Handler, Routes } from './routes.ts'
 
 /** One configuration brought to life: plugins applied, Fastify built. It serves from `listen` until `retire`. */
 export class Generation {
   readonly core: Core
   readonly configuration: Configuration
   readonly #log: Logger
-  #fastify!: FastifyInstance
-  #route!: Handler
+  readonly #tap: Life['tap']
+  readonly #routes: Routes
   #active = 0
   #idle: (() => void) | undefined
   #retiring = false
+  #isMeasured = true
   readonly #upgraded = new Set<Duplex>()
   #prepared: Promise<void> = Promise.resolve()
   readonly #aborter = new AbortController()
@@ -38,8 +32,10 @@ export class Generation {
   constructor(configuration: Configuration, life: Omit<Life, 'signal'>) {
     this.configuration = configuration
     this.#log = life.log
+    this.#tap = life.tap
     this.#onClose = closeListener((response) => this.#finished(response))
     this.core = new Core(configuration, { ...life, signal: this.#aborter.signal })
+    this.#routes = new Routes(this.core, life.log)
   }
 
   /** Requests whose answer is not out yet. */
@@ -61,8 +57,10 @@ export class Generation {
    */
   async build(bind?: (specs: ListenerSpec[]) => Promise<void>): Promise<ListenerSpec[]> {
     this.#apply()
+    this.#tap?.(this.core.hooks)
     if (!bind) this.#prepare()
-    await this.#buildFastify()
+    await this.#routes.prepare()
+    this.#chooseWay()
     const specs = this.configuration.binds.map((address) => ({ address, scheme: 'http' as const }))
     const listeners = await this.core.hooks.listeners.promise(specs)
     if (bind) {
@@ -124,7 +122,7 @@ export class Generation {
   }
 
   takesUpgrades(): boolean {
-    return this.#fastify.server.listenerCount('upgrade') > 0
+    return this.#routes.takesUpgrades()
   }
 
   /** An upgraded connection counts as a request under way; when the generation is torn down, it ends. */
@@ -135,7 +133,7 @@ export class Generation {
       this.#upgraded.delete(socket)
       this.#left()
     })
-    this.#fastify.server.emit('upgrade', request, socket, head)
+    this.#routes.upgrade(request, socket, head)
   }
 
   #left(): void {
@@ -154,56 +152,10 @@ export class Generation {
     }
   }
 
-  async #buildFastify(): Promise<void> {
+  #chooseWay(): void {
     const { hooks } = this.core
-    const options = hooks.fastifyOptions.call(this.#fastifyOptions())
-    // large: loaded while `prepare` is under way
-    const { default: Fastify, LogController } = await import('fastify')
-    const logController = new LogController({ disableRequestLogging: true })
-    this.#fastify = Fastify({ logController, ...options }) as unknown as FastifyInstance
-    handleErrors(this.#fastify, hooks)
-    if (isTapped(hooks.response)) observeReplies(this.#fastify, hooks)
-    await hooks.server.promise(this.#fastify)
-    if (isTapped(hooks.handle)) answerUnrouted(this.#fastify, hooks)
-    await this.#fastify.ready()
-    const { express } = this.#fastify as unknown as { express?: Express } // where @fastify/express is registered
-    if (express) adoptExpress(express)
-    if (isDirect(hooks)) this.#route = this.#takeDirectly(this.#route)
-    if (!isTapped(hooks.request) && !isTapped(hooks.finished)) this.serve = this.#servePlain
-  }
-
-  /** Past Fastify, which has no route and no hook. */
-  #takeDirectly(route: Handler): Handler {
-    const { hooks } = this.core
-    return (request, response) => {
-      let taken: true | undefined
-      try {
-        taken = hooks.handleRaw.call(request, response)
-      } catch (error) {
-        return this.#fail(error as Error, request, response)
-      }
-      if (taken !== true) route(request, response)
-    }
-  }
-
-  #fail(error: Error, request: IncomingMessage, response: EngineResponse): void {
-    reportFailure(error, request, this.core.hooks, this.#log)
-    response.writeHead(500, { 'content-type': 'text/html; charset=utf-8' }).end(errorPage(500))
-  }
-
-  /** Fastify never listens here: its handler is kept, and its server is only what plugins hang their listeners on. */
-  #fastifyOptions(): FastifyServerOptions {
-    const options = {
-      loggerInstance: this.#log,
-      childLoggerFactory: (logger: unknown) => logger,
-      schemaController,
-      return503OnClosing: false, // a retiring generation still answers what it took
-      serverFactory: (handler: Handler) => {
-        this.#route = handler
-        return createUnboundServer()
-      },
-    }
-    return options as unknown as FastifyServerOptions
+    this.#isMeasured = isTapped(hooks.finished)
+    if (!isTapped(hooks.request) && !this.#isMeasured) this.serve = this.#servePlain
   }
 
   readonly #onClose: (this: EngineResponse) => void
@@ -212,26 +164,26 @@ export class Generation {
     this.#active++
     response.on('close', this.#onClose)
     if (this.#retiring) response.shouldKeepAlive = false
-    this.#route(request, response)
+    this.#routes.route(request, response)
   }
 
   #serveObserved(request: IncomingMessage, response: EngineResponse): void {
     const { hooks } = this.core
-    response.startedAt = performance.now()
+    if (this.#isMeasured) response.startedAt = performance.now()
     this.#active++
     response.on('close', this.#onClose)
     try {
       hooks.request.call(request, response)
     } catch (error) {
-      this.#fail(error as Error, request, response)
+      failRequest(error as Error, request, response, hooks, this.#log)
     }
     if (response.writableEnded) return
     if (this.#retiring) response.shouldKeepAlive = false
-    this.#route(request, response)
+    this.#routes.route(request, response)
   }
 
   #finished(response: EngineResponse): void {
-    if (isTapped(this.core.hooks.finished)) this.#tellFinished(response)
+    if (this.#isMeasured) this.#tellFinished(response)
     this.#left()
   }
 
@@ -248,17 +200,10 @@ export class Generation {
 
   async #tearDown(): Promise<Error[]> {
     const errors = await this.core.undo()
-    await this.#fastify?.close().catch((error: Error) => errors.push(error))
+    await this.#routes.close().catch((error: Error) => errors.push(error))
     for (const socket of this.#upgraded) socket.destroy()
     return errors
   }
-}
-
-/** Whether no plugin has anything to do with Fastify, and each that answers requests can do without it. */
-function isDirect({ handle, handleRaw, server, environ, response }: Hooks): boolean {
-  if (isTapped(server) || isTapped(environ) || isTapped(response)) return false
-  const raw = new Set(handleRaw.taps.map(({ name }) => name))
-  return isTapped(handle) && handle.taps.every(({ name }) => raw.has(name))
 }
 
 class FinishedRequest implements Finished {

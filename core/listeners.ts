@@ -7,6 +7,8 @@ import { type Handle, openDescriptor } from './handles.ts'
 import type { Door } from './http/door.ts'
 import { createEngineServer } from './http/engine.ts'
 import type { EngineOptions } from './http/limits.ts'
+import type { Preamble } from './http/preamble.ts'
+import { type Guarded, guardConnections } from './http/preamble-guard.ts'
 import { claimSocket, fileAt, removeSocket } from './socket-file.ts'
 
 /** How one bind address is to be served. Plugins change specs in the `listeners` hook. */
@@ -14,6 +16,8 @@ export interface ListenerSpec {
   readonly address: Address
   /** For logs and `addresses`; `https` where a plugin has put TLS under it. */
   scheme: 'http' | 'https'
+  /** What stands before the first request of its connections, and before TLS. It may change with a reload. */
+  preamble?: Preamble | undefined
   /** Makes the server that speaks on this address; default: plain HTTP/1.1. */
   createServer?: (door: Door, limits: EngineOptions) => NetServer
 }
@@ -25,6 +29,7 @@ export interface Listening {
   closeIdleConnections?(): void
   closeAllConnections?(): void
   setLimits?(options: EngineOptions): void
+  setPreamble?(preamble: Preamble | undefined): void
   /** Gives up a socket that nobody accepts at in this process; without it, connections are accepted until `close`. */
   release?(): Handle
 }
@@ -60,6 +65,8 @@ export interface Sharing {
 /** Listeners to serve with, of which some are new and some of the current ones are no longer wanted. */
 export interface ListenerChange {
   readonly wanted: readonly Listener[]
+  /** How each of them is wanted. */
+  readonly specs: readonly ListenerSpec[]
   readonly added: readonly Listener[]
   /** Those that were open before. */
   readonly before: readonly Listener[]
@@ -126,7 +133,7 @@ export class Listeners {
       throw error
     }
     this.#open = wanted
-    return { wanted, added, before }
+    return { wanted, specs, added, before }
   }
 
   async #add(spec: ListenerSpec, options: CoreOptions) {
@@ -138,8 +145,11 @@ export class Listeners {
   }
 
   /** The change is final: what is kept goes by the limits of these options, what is no longer wanted stops accepting. */
-  commit({ wanted, before }: ListenerChange, options: CoreOptions): void {
-    for (const { server } of wanted) server.setLimits?.(limitsOf(options))
+  commit({ wanted, specs, before }: ListenerChange, options: CoreOptions): void {
+    wanted.forEach(({ server }, index) => {
+      server.setLimits?.(limitsOf(options))
+      server.setPreamble?.(specs[index]?.preamble)
+    })
     for (const listener of before.filter((each) => !wanted.includes(each))) {
       this.#removeFile(listener)
       void this.#drop(listener.server)
@@ -226,8 +236,23 @@ function closeConnections(servers: readonly Listening[]): void {
 const closed = (server: Listening) => new Promise<void>((resolve) => server.close(() => resolve()))
 
 /** The server for a listener, which does not listen yet. */
-export const createListener = (spec: ListenerSpec, door: Door, options: CoreOptions): NetServer =>
-  (spec.createServer ?? createEngineServer)(door, limitsOf(options))
+export function createListener(spec: ListenerSpec, door: Door, options: CoreOptions): NetServer {
+  const server = (spec.createServer ?? createEngineServer)(door, limitsOf(options))
+  const listener = server as NetServer & Partial<Guarded>
+  const guarded = listener.setPreamble ? listener : guard(listener, door, options)
+  guarded.setPreamble?.(spec.preamble)
+  return server
+}
+
+const guard = (server: NetServer, door: Door, options: CoreOptions): Guarded =>
+  guardConnections(
+    server,
+    () => options.clientHeaderTimeout * 1000 || LONGEST,
+    (reason, socket) => door.refused?.(0, reason, socket),
+  )
+
+/** Where the time is not limited. A timer takes no more. */
+const LONGEST = 2 ** 31 - 1
 
 export const listen: Listen = async (spec, door, options, handle) => {
   if (handle) return listenAt(handle)(spec, door, options)

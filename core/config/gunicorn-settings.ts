@@ -14,8 +14,8 @@ export interface GunicornSetting {
   readonly unneeded?: string
   /** It is not here: why, and what to do instead. */
   readonly refused?: string
-  /** Environment variable from which gunicorn takes it too. */
-  readonly variable?: string
+  /** The plugin that has the option, where it is not one that each application brings. */
+  readonly plugin?: string
   /** Values that ask for what is the case here anyway. */
   readonly idle?: readonly string[]
 }
@@ -37,13 +37,6 @@ const set = (name: string, flags: string, rest: Rest = {}): GunicornSetting => (
 const refuse = (refused: string, names: Readonly<Record<string, string>>, rest: Rest = {}) =>
   Object.entries(names).map(([name, flags]) => set(name, flags, { refused, ...rest }))
 
-const FORWARDED =
-  "forwarded headers are not read yet; let the application read them (werkzeug's ProxyFix, Django's SECURE_PROXY_SSL_HEADER)"
-const NO_TLS = 'there is no TLS yet; put a server that ends TLS in front'
-const NO_HTTP2 = 'HTTP/1.1 is spoken alone; put a server that speaks HTTP/2 in front'
-const NO_PROXY_PROTOCOL =
-  'the PROXY protocol is not read yet; let the balancer send HTTP and forwarded headers'
-const NO_UWSGI = 'HTTP is spoken alone; write proxy_pass for uwsgi_pass in nginx'
 const STRICT = 'requests are read strictly, and nothing loosens that; correct the client'
 const FOR_ASGI = 'it is for ASGI workers, which there are none of'
 const NO_DIRTY = 'there are no side pools; give long tasks to a task queue such as Celery or RQ'
@@ -55,6 +48,8 @@ const NO_PASTE =
   "PasteDeploy files are not read; write a module: application = paste.deploy.loadapp('config:/path/to.ini')"
 const NO_CONTROL = 'there is no control socket; send signals to the process that the pid file names'
 const NO_HOOK = 'the Python functions of gunicorn.conf.py are not run; '
+
+const OF_TLS = { plugin: 'tls', note: 'Of plugin `tls`.' }
 
 /** All settings of gunicorn 27.0, in the order of its documents. 26.1 has the same but for two. */
 export const GUNICORN: readonly GunicornGroup[] = [
@@ -136,49 +131,70 @@ export const GUNICORN: readonly GunicornGroup[] = [
         },
         { bare: true },
       ),
-      ...refuse(NO_UWSGI, { protocol: '--protocol' }, { idle: ['http'] }),
-      ...refuse(NO_UWSGI, { uwsgi_allow_ips: '--uwsgi-allow-from' }),
-      ...refuse(NO_HTTP2, { http_protocols: '--http-protocols' }, { idle: ['h1'] }),
-      ...refuse(NO_HTTP2, { http2_cleartext: '--http2-cleartext' }, { idle: ['off'] }),
-      ...refuse(NO_HTTP2, {
-        http2_max_concurrent_streams: '--http2-max-concurrent-streams',
-        http2_initial_window_size: '--http2-initial-window-size',
-        http2_max_frame_size: '--http2-max-frame-size',
-        http2_max_header_list_size: '--http2-max-header-list-size',
+      set('protocol', '--protocol', { note: 'See also `--uwsgi-binds`.' }),
+      set('uwsgi_allow_ips', '--uwsgi-allow-from'),
+      set('http_protocols', '--http-protocols', {
+        plugin: 'tls',
+        idle: ['h1'],
+        note: 'Of plugin `tls`. Default `h2,h1`.',
       }),
+      set('http2_cleartext', '--http2-cleartext', {
+        plugin: 'tls',
+        idle: ['off'],
+        note: 'Of plugin `tls`. `off` or `prior-knowledge`; a change by `Upgrade: h2c` is obsolete.',
+      }),
+      ...[
+        'http2_max_concurrent_streams',
+        'http2_initial_window_size',
+        'http2_max_frame_size',
+        'http2_max_header_list_size',
+      ].map((name) => set(name, `--${name.replaceAll('_', '-')}`, OF_TLS)),
     ],
   },
   {
     title: 'Proxies in front',
     settings: [
-      ...refuse(FORWARDED, {
-        secure_scheme_headers: '',
-        forwarder_headers: '--forwarder-headers',
+      set('secure_scheme_headers', ''),
+      set('forwarder_headers', '--forwarder-headers', {
+        note: '`SCRIPT_NAME` becomes that of the application; the names are not written `*`.',
       }),
       set('forwarded_allow_ips', '--forwarded-allow-ips', {
-        refused: FORWARDED,
-        variable: 'FORWARDED_ALLOW_IPS',
+        note: 'The client comes from `X-Forwarded-For` or `Forwarded`; from other peers these headers are removed.',
       }),
       set('header_map', '--header-map', {
-        idle: ['drop'],
-        refused: 'fields with an underscore in their name are dropped; rename them',
+        note: '`drop` and `refuse`; there is no `dangerous`.',
       }),
-      ...refuse(NO_PROXY_PROTOCOL, { proxy_protocol: '--proxy-protocol' }, { idle: ['off'] }),
-      ...refuse(NO_PROXY_PROTOCOL, { proxy_allow_ips: '--proxy-allow-from' }),
+      set('proxy_protocol', '--proxy-protocol', {
+        note: 'Each connection has to begin with it.',
+      }),
+      set('proxy_allow_ips', '--proxy-allow-from'),
     ],
   },
   {
     title: 'TLS',
     settings: [
-      ...refuse(NO_TLS, {
-        keyfile: '--keyfile',
-        certfile: '--certfile',
-        ca_certs: '--ca-certs',
-        ciphers: '--ciphers',
-        ssl_context: '',
+      set('keyfile', '--keyfile', OF_TLS),
+      set('certfile', '--certfile', {
+        plugin: 'tls',
+        note: 'Of plugin `tls`. Repeatable: certificates are chosen by the name that the client asks for.',
       }),
-      ...refuse(NO_TLS, { cert_reqs: '--cert-reqs' }, { idle: ['0'] }),
-      set('ssl_version', '--ssl-version', { unneeded: 'it has none in gunicorn either' }),
+      set('ca_certs', '--ca-certs', OF_TLS),
+      set('cert_reqs', '--cert-reqs', {
+        plugin: 'tls',
+        idle: ['0'],
+        note: 'Of plugin `tls`. Also `none`, `optional`, `required`.',
+      }),
+      set('ciphers', '--ciphers', {
+        plugin: 'tls',
+        note: 'Of plugin `tls`. Names of TLS 1.3 (`TLS_...`) count too.',
+      }),
+      set('ssl_context', '', {
+        refused:
+          'the Python function is not run; see --tls-profile, --tls-min-version, --ciphers and --certfile of plugin tls',
+      }),
+      set('ssl_version', '--ssl-version', {
+        unneeded: 'it has none in gunicorn either; see --tls-min-version',
+      }),
       set('do_handshake_on_connect', '--do-handshake-on-connect', {
         bare: true,
         unneeded: 'a handshake holds up no worker',

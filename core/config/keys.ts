@@ -1,5 +1,6 @@
 import { nearest } from '../nearest.ts'
 import { builtInPlugins } from '../resolve.ts'
+import { isGunicornTable } from './gunicorn.ts'
 import type { OptionSpec } from './schema.ts'
 
 type Values = Record<string, unknown>
@@ -14,7 +15,9 @@ const isSection = (value: unknown): value is Values =>
 export function normalizeKeys(values: Values): Values {
   return Object.fromEntries(
     Object.entries(values).map(([key, value]) =>
-      isSection(value) ? [key, camelCaseKeys(value)] : [camelCase(key), value],
+      isSection(value)
+        ? [key, isGunicornTable(key) ? value : camelCaseKeys(value)]
+        : [camelCase(key), value],
     ),
   )
 }

@@ -3,12 +3,15 @@ import type { Engine } from './engine.ts'
 import type { IncomingBody } from './incoming-body.ts'
 import type { LeanRequest } from './lean-request.ts'
 import type { LeanResponse } from './lean-response.ts'
+import { type Preamble, PreambleCollector } from './preamble.ts'
 import { refusal } from './refusal.ts'
 import { nodeError } from './response-head.ts'
 import { WriteRate } from './write-rate.ts'
 
 /** What the bytes that come are taken for. */
 type Reading =
+  /** What stands before the first request. */
+  | 'preamble'
   /** A request head. */
   | 'head'
   /** The body of the request at hand. */
@@ -38,6 +41,8 @@ export class ConnectionLife {
   protected readonly leaving: LeanResponse[] = []
   /** The beginning of a head. */
   protected partial = ''
+  /** What has come of that which stands before the first request. */
+  protected preamble: PreambleCollector | undefined = undefined
   /** Bytes of later requests. */
   protected later: Buffer | undefined = undefined
   protected requests = 0
@@ -56,12 +61,13 @@ export class ConnectionLife {
 
   /** No request is under way; the client may still be sending one. */
   get isIdle(): boolean {
-    return this.reading === 'head' && this.request === undefined && this.leaving.length === 0
+    const isBetween = this.reading === 'head' || this.reading === 'preamble'
+    return isBetween && this.request === undefined && this.leaving.length === 0
   }
 
   /** Idle, and no part of a request has come. */
   get isWaiting(): boolean {
-    return this.isIdle && this.partial === ''
+    return this.isIdle && this.partial === '' && !this.preamble?.hasBegun
   }
 
   /** Can give its place to a new connection without loss. */
@@ -142,6 +148,20 @@ export class ConnectionLife {
     this.resume()
   }
 
+  /** Expects this before the first request. */
+  expect(preamble: Preamble): void {
+    this.preamble = new PreambleCollector(preamble, this.socket)
+    this.reading = 'preamble'
+  }
+
+  /** What stands before the first request is none that is taken. 0: no answer, as it may not be HTTP that is spoken. */
+  refuseUnread(status: number, reason: string): void {
+    if (status !== 0) return this.refuse(status, reason)
+    this.engine.reportRefusal(0, reason, this.socket)
+    this.reading = 'nothing'
+    this.socket.destroy()
+  }
+
   /** Looks at all time limits; called by the engine's clock. */
   check(now: number): void {
     const { limits, door } = this.engine
@@ -154,7 +174,9 @@ export class ConnectionLife {
       return
     }
     if (!this.isIdle) return
-    if (this.partial !== '') {
+    if (this.preamble?.hasBegun) {
+      if (age >= limits.headTime) this.refuseUnread(0, `${this.preamble.name} took too long`)
+    } else if (this.partial !== '') {
       if (age >= limits.headTime) this.refuse(408, 'head took too long')
     } else if (age >= (this.isFresh ? limits.headTime : door.keepAlive)) this.socket.destroy()
   }
@@ -233,7 +255,7 @@ const destroy = (socket: Socket) => socket.destroy()
 
 /** Only a TCP socket can be reset; others have no better way than to end. */
 function resetSocket(socket: Socket): void {
-  const isTCP = socket.remoteFamily !== undefined && !('encrypted' in socket)
-  if (isTCP) socket.resetAndDestroy()
+  const { _handle: handle } = socket as unknown as { _handle: { reset?: unknown } | null }
+  if (handle?.reset && !('encrypted' in socket)) socket.resetAndDestroy()
   else socket.destroy()
 }

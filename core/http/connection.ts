@@ -7,6 +7,7 @@ import { IncomingBody } from './incoming-body.ts'
 import { type BodySource, LeanRequest } from './lean-request.ts'
 import { LeanResponse } from './lean-response.ts'
 import { INCOMPLETE, parseHead, REFUSED } from './parser.ts'
+import { introduce, type PreambleCollector } from './preamble.ts'
 import type { AnswerSink } from './response-body.ts'
 import { nodeError } from './response-head.ts'
 
@@ -31,6 +32,7 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
       while (at < end) {
         if (this.reading === 'head') at = this.#readHeads(bytes, at, end)
         else if (this.reading === 'body') at = this.#readBody(bytes, at, end)
+        else if (this.reading === 'preamble') at = this.#readPreamble(bytes, at, end)
         else at = this.#readOther(bytes, at, end)
       }
     } finally {
@@ -104,6 +106,26 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
     const copy = Buffer.allocUnsafe(end - start)
     bytes.copy(copy, 0, start, end)
     if (!(this.request as LeanRequest).feed(copy)) this.pause()
+  }
+
+  /** @returns where the first request begins. */
+  #readPreamble(bytes: Buffer, start: number, end: number): number {
+    const collector = this.preamble as PreambleCollector
+    const result = collector.add(bytes.subarray(start, end))
+    if (result === undefined) return end
+    if ('refused' in result) {
+      this.refuseUnread(result.status ?? 0, result.refused)
+      return end
+    }
+    this.preamble = undefined
+    this.reading = 'head'
+    this.since = this.engine.now
+    introduce(this.socket, result)
+    this.engine.introduced(this)
+    const { head } = result
+    if (head) this.#readHeads(head, 0, head.length)
+    // what is over lies at the end of what has come just now
+    return end - collector.surplus
   }
 
   /** All of a burst becomes text once. @returns where something else than a head begins. */
@@ -185,8 +207,9 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
   }
 
   #makeRequest(hasBody: boolean): LeanRequest {
-    const { method, url, minor, fields } = this.engine.head
-    return new LeanRequest(method, url, minor, fields, this.socket, hasBody ? this : undefined)
+    const { method, url, minor, fields, dropped } = this.engine.head
+    const source = hasBody ? this : undefined
+    return new LeanRequest(method, url, minor, fields, this.socket, source, dropped)
   }
 
   #expectBody(): void {

@@ -8,6 +8,7 @@ import type { Door } from './door.ts'
 import type { LeanRequest } from './lean-request.ts'
 import { type EngineOptions, type Limits, resolveLimits } from './limits.ts'
 import { Head } from './parser.ts'
+import type { Preamble } from './preamble.ts'
 import { refreshDate } from './response-head.ts'
 
 export type { EngineOptions } from './limits.ts'
@@ -19,6 +20,8 @@ export type EngineServer = Server & {
   closeAllConnections(): void
   /** Other limits, for open connections, too; a body under way goes by the size limits that it began with. */
   setLimits(options: EngineOptions): void
+  /** What stands before the first request of connections that come from now on; it is not for TLS, nor after it. */
+  setPreamble?(preamble: Preamble | undefined): void
 }
 
 /** All reads of the process go through this: what is to stay is copied. */
@@ -45,6 +48,8 @@ export class Engine {
   /** Milliseconds, by a clock that is coarse on purpose. */
   now = performance.now()
   isClosing = false
+  /** What stands before the first request of a connection; undefined: nothing. */
+  preamble: Preamble | undefined
   readonly #connections = new Set<ConnectionLife>()
   readonly #addresses = new Map<string, number>()
   #isCounting = false
@@ -147,7 +152,23 @@ export class Engine {
     socket.on('close', onClose)
     this.#connections.add(connection)
     if (isFull) connection.refuse(503, lack)
+    else if (this.preamble) this.#expectPreamble(connection, this.preamble)
     else if (this.#isCounting || this.#connections.size > limits.connectionsPerAddress) {
+      this.#checkAddress(connection)
+    }
+  }
+
+  #expectPreamble(connection: Connection, preamble: Preamble): void {
+    const reason = preamble.refuses(connection.socket)
+    if (reason === undefined) connection.expect(preamble)
+    else connection.refuseUnread(0, reason)
+  }
+
+  /** It is known now who the connection is from: it counts as that one's. */
+  introduced(connection: ConnectionLife): void {
+    if (this.#isCounting) this.#uncount(connection)
+    connection.address = undefined
+    if (this.#isCounting || this.#connections.size > this.limits.connectionsPerAddress) {
       this.#checkAddress(connection)
     }
   }
@@ -243,7 +264,10 @@ export function createEngineServer(door: Door, options: EngineOptions = {}): Eng
   const server = createServer({ allowHalfOpen: true, noDelay: true })
   const engine = attach(server, 'connection', door, options)
   server.on('listening', () => takeHandles(server, engine))
-  return server as EngineServer
+  const setPreamble = (preamble: Preamble | undefined) => {
+    engine.preamble = preamble
+  }
+  return Object.assign(server, { setPreamble }) as unknown as EngineServer
 }
 
 /** Serves what a server of another kind brings by its event: for TLS `secureConnection`. */

@@ -2,6 +2,7 @@ import { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { setSocketTimeout } from './connection-of.ts'
+import type { Origin } from './origin.ts'
 
 /** Bytes of a body that wait for their reader before the client is slowed down. */
 const HIGH_WATER_MARK = 65_536
@@ -28,11 +29,15 @@ export class LeanRequest {
   declare _maxListeners: undefined
   method: string
   url: string
-  readonly httpVersionMajor = 1
+  readonly httpVersionMajor: number = 1
   readonly httpVersionMinor: number
   /** Names and values in turn, as sent, without names that have an underscore. */
   rawHeaders: string[]
   rawTrailers: string[] = []
+  /** Names and values of the fields that `rawHeaders` is without; undefined: there are none. */
+  droppedHeaders: string[] | undefined
+  /** Whom it is from, where that is not the socket's to tell. */
+  origin: Origin | undefined = undefined
   socket: Socket
   /** The whole request is here. */
   complete: boolean
@@ -59,6 +64,7 @@ export class LeanRequest {
     rawHeaders: string[],
     socket: Socket,
     source: BodySource | undefined,
+    droppedHeaders?: string[],
   ) {
     this._events = undefined
     this._eventsCount = 0
@@ -67,6 +73,7 @@ export class LeanRequest {
     this.url = url
     this.httpVersionMinor = minor
     this.rawHeaders = rawHeaders
+    this.droppedHeaders = droppedHeaders
     this.socket = socket
     this.#source = source
     this.complete = source === undefined
@@ -89,6 +96,11 @@ export class LeanRequest {
 
   set headers(headers: Fields) {
     this.#headers = headers
+  }
+
+  /** `rawHeaders` has changed: what was made of it is made anew. */
+  forgetHeaders(): void {
+    this.#headers = undefined
   }
 
   get headersDistinct(): Record<string, string[]> {

@@ -35,6 +35,8 @@ export class Head {
   minor = 1
   /** Names and values in turn, as sent, without those that are dropped. */
   fields: string[] = []
+  /** Those that are dropped for an underscore in their name, in the same way; undefined: there are none. */
+  dropped: string[] | undefined = undefined
   /** Of the body; -1 where it is chunked. */
   length = 0
   /** The connection may be used again after this request. */
@@ -71,6 +73,7 @@ export function parseHead(text: string, from: number, limits: Limits, head: Head
   at = parseRequestLine(text, at, limits, head)
   if (at < 0) return at
   head.fields = []
+  head.dropped = undefined
   at = parseFields(text, at, limits, head)
   if (at === INCOMPLETE && text.length - from > limits.head) return tooLarge(head)
   if (at < 0) return at
@@ -168,10 +171,11 @@ export function parseFields(text: string, from: number, limits: Limits, head: He
     if (text.charCodeAt(at + 1) !== LF) return head.refuse(400, 'bare CR')
     at += 2
     if (count >= limits.fields) return head.refuse(431, 'too many fields')
-    if (dropped) continue
     let valueEnd = lineEnd
     while (valueEnd > valueStart && isBlank(text.charCodeAt(valueEnd - 1))) valueEnd--
-    fields.push(text.slice(start, nameEnd), text.slice(valueStart, valueEnd))
+    if (dropped) head.dropped ??= []
+    const list = dropped ? (head.dropped as string[]) : fields
+    list.push(text.slice(start, nameEnd), text.slice(valueStart, valueEnd))
   }
   if (at + 1 === text.length) return INCOMPLETE
   if (text.charCodeAt(at + 1) !== LF) return head.refuse(400, 'bare CR')

@@ -1,5 +1,6 @@
 import { BadLogFormat } from '../errors.ts'
 import type { Finished } from '../hooks.ts'
+import { clientAddress } from '../http/origin.ts'
 import { escapeJson, pad, utcOffset } from './text.ts'
 
 export const DEFAULT_ACCESS_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
@@ -86,7 +87,7 @@ const microseconds = ({ milliseconds }: Finished): number =>
   Math.max(0, Math.round(milliseconds * 1000))
 
 const ATOMS = new Map<string, AccessFormat>([
-  ['h', ({ socket }) => show(addressOf(socket.remoteAddress) || undefined)],
+  ['h', (request) => show(clientAddress(request) || undefined)],
   ['l', () => '-'],
   ['u', ({ rawHeaders }) => formatUser(userOf(fieldOf(rawHeaders, 'authorization')))],
   ['t', (_request, _response, { timestamp }) => formatTime(timestamp)],
@@ -109,13 +110,14 @@ const ATOMS = new Map<string, AccessFormat>([
 
 /** What people look for in an access log, by name; what a request does not have is left out. */
 function formatAccessJson(
-  { method, url, httpVersion, rawHeaders, socket }: AccessRequest,
+  request: AccessRequest,
   _response: AccessResponse,
   finished: Finished,
 ): string {
+  const { method, url, httpVersion, rawHeaders } = request
   const line = {
     time: finished.time.toISOString(),
-    remote_addr: addressOf(socket.remoteAddress) || undefined,
+    remote_addr: clientAddress(request) || undefined,
     remote_user: userOf(fieldOf(rawHeaders, 'authorization')),
     method,
     url,
@@ -148,10 +150,6 @@ function headerOf(response: AccessResponse, lower: string): string | undefined {
   if (value === undefined || value === null) return undefined
   return Array.isArray(value) ? value.join(', ') : String(value)
 }
-
-/** An IPv4 client of a socket that takes both families shows as such. */
-const addressOf = (address = ''): string =>
-  address.startsWith('::ffff:') ? address.slice(7) : address
 
 const UNSAFE = /[^\x20\x21\x23-\x5b\x5d-\x7e]/
 

@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
+import { type Origin, originOf, unmapped } from '../../core/index.ts'
+import { tlsVariables } from './tls-variables.ts'
 
 /**
  * Builds the text of the environ (PEP 3333, RFC 3875): `KEY\0VALUE\0…`, latin-1, quicker than any object. Keys as
@@ -12,18 +14,25 @@ export function buildEnviron(
   rootPath = '',
 ): string | undefined {
   const { method, url = '/', httpVersion, rawHeaders, socket } = request
+  const origin = originOf(request)
   const question = url.indexOf('?')
   const rawPath = url.slice(rootPath.length, question < 0 ? url.length : question)
   const path = rawPath.includes('%') ? percentDecode(rawPath) : rawPath
   if (path.includes('\0')) return undefined
-  const scheme = (socket as TLSSocket).encrypted ? 'https' : 'http'
+  const scheme = origin?.scheme ?? ((socket as TLSSocket).encrypted ? 'https' : 'http')
+  const scriptName = origin?.prefix === undefined ? rootPath : origin.prefix + rootPath
+  const protocol = origin?.protocol ?? `HTTP/${httpVersion}`
   return (
-    `REQUEST_METHOD\0${method}\0SCRIPT_NAME\0${rootPath}\0PATH_INFO\0${path}` +
+    `REQUEST_METHOD\0${method}\0SCRIPT_NAME\0${scriptName}\0PATH_INFO\0${path}` +
     `\0QUERY_STRING\0${question < 0 ? '' : url.slice(question + 1)}` +
-    `\0RAW_URI\0${url}\0REQUEST_URI\0${url}\0SERVER_PROTOCOL\0HTTP/${httpVersion}` +
-    `\0wsgi.url_scheme\0${scheme}${addresses(request, scheme)}${fields(rawHeaders, bodyLength)}\0`
+    `\0RAW_URI\0${url}\0REQUEST_URI\0${url}\0SERVER_PROTOCOL\0${protocol}` +
+    `\0wsgi.url_scheme\0${scheme}${scheme === 'https' ? HTTPS : ''}${tlsVariables(socket)}` +
+    `${addresses(request, scheme, origin)}${fields(rawHeaders, bodyLength)}\0`
   )
 }
+
+/** As Apache's CGI has it; a field of that name is `HTTP_HTTPS`. */
+const HTTPS = '\0HTTPS\0on'
 
 /** Whether a target lies under this path, which ends without a slash: by segments, not by characters. */
 export const isUnder = (url = '/', path: string) =>
@@ -43,27 +52,46 @@ interface Ends {
 /** The part of the environ that says who talks to whom is the same for all requests of a connection. */
 const ends = new WeakMap<object, Ends>()
 
-function addresses({ socket, headers }: IncomingMessage, scheme: string): string {
-  const known = ends.get(socket)
+function addresses(request: IncomingMessage, scheme: string, origin: Origin | undefined): string {
+  if (origin) return origin.text ?? originEnds(request, origin)
+  const known = ends.get(request.socket)
   if (known) return known.text
-  const { localAddress, localPort, remoteAddress = '', remotePort = '' } = socket
-  if (localAddress === undefined) return unixEnds(headers.host ?? '', scheme)
+  const { localAddress, localPort, remoteAddress, remotePort = '' } = request.socket
+  if (localAddress === undefined) return unixEnds(request.headers.host ?? '', scheme)
   const text =
     `\0REMOTE_ADDR\0${unmapped(remoteAddress)}\0REMOTE_PORT\0${remotePort}` +
     `\0SERVER_NAME\0${unmapped(localAddress)}\0SERVER_PORT\0${localPort}`
-  ends.set(socket, { text })
+  ends.set(request.socket, { text })
   return text
 }
 
-/** Over a Unix socket nobody has an address: the name is the one that the client used, as in gunicorn. */
-function unixEnds(host: string, scheme: string): string {
-  const [, name = 'localhost', port] = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(host) ?? []
-  const fallback = scheme === 'https' ? '443' : '80'
-  return `\0REMOTE_ADDR\0\0SERVER_NAME\0${name || 'localhost'}\0SERVER_PORT\0${port ?? fallback}`
+/** A request that came through somebody else: several may have the same origin. */
+function originEnds(request: IncomingMessage, origin: Origin): string {
+  const { address, port, scheme, serverName, serverPort, variables } = origin
+  const { localAddress, localPort } = request.socket
+  let text = `\0REMOTE_ADDR\0${address}`
+  if (port !== '') text += `\0REMOTE_PORT\0${port}`
+  for (const [name, value] of variables) text += `\0${name}\0${value}`
+  if (localAddress === undefined) {
+    const [name, ownPort] = unixServer(request.headers.host ?? '', scheme)
+    return `${text}\0SERVER_NAME\0${serverName ?? name}\0SERVER_PORT\0${serverPort ?? ownPort}`
+  }
+  text += `\0SERVER_NAME\0${serverName ?? unmapped(localAddress)}`
+  text += `\0SERVER_PORT\0${serverPort ?? localPort}`
+  origin.text = text
+  return text
 }
 
-/** An IPv4 client of a socket that takes both families. */
-const unmapped = (address: string) => (address.startsWith('::ffff:') ? address.slice(7) : address)
+function unixEnds(host: string, scheme: string): string {
+  const [name, port] = unixServer(host, scheme)
+  return `\0REMOTE_ADDR\0\0SERVER_NAME\0${name}\0SERVER_PORT\0${port}`
+}
+
+/** Over a Unix socket nobody has an address: the name is the one that the client used, as in gunicorn. */
+function unixServer(host: string, scheme: string): [name: string, port: string] {
+  const [, name = '', port] = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(host) ?? []
+  return [name || 'localhost', port ?? (scheme === 'https' ? '443' : '80')]
+}
 
 /** Environ key by field name as it was sent; bounded, as clients choose the names. '' for one that is not passed. */
 const keys = new Map<string, string>()

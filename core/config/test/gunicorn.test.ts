@@ -57,10 +57,12 @@ for (const { name, flags, bare, unneeded } of others) {
 
 for (const setting of works) {
   const { name, flags, bare } = setting
-  const path = optionFor(setting, table)?.path as string
+  const option = optionFor(setting, table)
+  const path = option?.path as string
+  const value = option?.definition.bare ?? 'some/value'
   for (const flag of flags) {
     settings(`${flag} sets ${path}`, () => {
-      const { values, faults, warnings } = parse(flag, ...(bare ? [] : ['some/value']))
+      const { values, faults, warnings } = parse(flag, ...(bare ? [] : [value]))
       assert.equal([faults, warnings], [[], []])
       assert.ok(values.has(path))
       assert.is(values.get('app'), 'hello:app')

@@ -111,9 +111,11 @@ environ('passes header values as latin-1', async (context) => {
   assert.is(seen.HTTP_X_LATIN, 'café ÿ')
 })
 
-environ('has the peer, whatever X-Forwarded-For says', async (context) => {
+environ('has the client that a proxy on this machine names, and the proxy', async (context) => {
   const seen = await environOf(context, '/environ', ['X-Forwarded-For: 6.6.6.6'])
-  assert.is(seen.REMOTE_ADDR, '127.0.0.1')
+  assert.is(seen.REMOTE_ADDR, '6.6.6.6')
+  assert.not.ok('REMOTE_PORT' in seen)
+  assert.is(seen['wsgi_core.peer_addr'], '127.0.0.1')
   assert.is(seen.HTTP_X_FORWARDED_FOR, '6.6.6.6')
 })
 

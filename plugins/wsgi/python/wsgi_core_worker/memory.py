@@ -41,6 +41,11 @@ def create_memory() -> AnswerMemory | None:
     if not hasattr(os, "memfd_create"):
         return None
     try:
-        return AnswerMemory(os.memfd_create("wsgi-core-answers"))
+        descriptor = os.memfd_create("wsgi-core-answers")
     except OSError:
+        return None
+    try:
+        return AnswerMemory(descriptor)
+    except OSError:  # no address space, most likely
+        os.close(descriptor)
         return None

@@ -1,0 +1,155 @@
+// What it costs to believe a proxy: forwarded headers with three hops, and the PROXY protocol before each connection.
+//
+//   node bench/proxy.mjs --seconds 2 --rounds 5 --workers 2
+//
+// One server has it all, and rounds go from one load to the other: the same request with fields of other names, of the
+// same size, and the same connection without a header before it. What counts is the median of the rounds' ratios, of
+// requests/s and, as a busy machine makes rates worthless, of the front's CPU time for a request.
+import { execFile, fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { parseArgs, promisify } from 'node:util'
+import { root } from '../scripts/project.mjs'
+import { temporary } from './contenders.mjs'
+
+const run = promisify(execFile)
+const { values, positionals } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '2' },
+    rounds: { type: 'string', default: '5' },
+    workers: { type: 'string', default: '2' },
+  },
+  allowPositionals: true,
+})
+const SECONDS = Number(values.seconds)
+/** Connections at once. */
+const WIDTH = 32
+const HOPS = '203.0.113.9, 10.0.0.3, 10.0.0.2'
+const FORWARDED = { 'X-Forwarded-For': HOPS, 'X-Forwarded-Proto': 'https' }
+const OTHERS = { 'X-Somewhat-For': HOPS, 'X-Somewhat-Proto': 'https' }
+/** PROXY, TCP over IPv4: 203.0.113.9:50123 to 192.0.2.80:443. */
+const V2 = Buffer.from('0d0a0d0a000d0a515549540a2111000ccb007109c0000250c3cb01bb', 'hex')
+const REQUEST = Buffer.from('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+
+if (positionals[0] === 'client')
+  await connectAndAsk(Number(positionals[1]), positionals[2] === 'v2')
+else await main()
+
+async function main() {
+  const server = await startServer()
+  const loads = {
+    'the same fields by other names': () => requests(server.http, OTHERS),
+    'forwarded headers, three hops': () => requests(server.http, FORWARDED),
+    connections: () => connections(server.http, 'none'),
+    'connections with PROXY v2': () => connections(server.proxied, 'v2'),
+  }
+  const rounds = []
+  for (const load of Object.values(loads)) await load() // warm
+  for (let round = 0; round < Number(values.rounds); round++) {
+    const results = {}
+    for (const [name, load] of Object.entries(loads)) {
+      const before = cpuOf(server.pid)
+      const { rate, count } = await load()
+      results[name] = { rate, cpu: (cpuOf(server.pid) - before) / count }
+    }
+    rounds.push(results)
+  }
+  server.stop()
+  for (const name of Object.keys(loads)) {
+    console.log(`${name}: ${Math.round(median(rounds.map((each) => each[name].rate)))}/s`)
+  }
+  const [plain, forwarded, bare, proxied] = Object.keys(loads)
+  compare(rounds, forwarded, plain)
+  compare(rounds, proxied, bare)
+}
+
+function compare(rounds, name, other) {
+  const ratio = (key) => median(rounds.map((each) => each[name][key] / each[other][key]))
+  const [rate, cpu] = [ratio('rate'), ratio('cpu')].map((each) => each.toFixed(3))
+  console.log(`${name} ÷ ${other}: rate ${rate}, CPU time of the front ${cpu}`)
+}
+
+function median(list) {
+  return [...list].sort((a, b) => a - b)[list.length >> 1]
+}
+
+async function startServer() {
+  const [http, proxied] = [await freePort(), await freePort()]
+  writeFileSync(
+    join(temporary, 'hello.py'),
+    'def app(environ, start_response):\n' +
+      "    start_response('200 OK', [('Content-Length', '6')])\n    return [b'hello\\n']\n",
+  )
+  const args = [
+    join(root, 'bin/wsgi-core.js'), '-b', `127.0.0.1:${http}`, '-b', `127.0.0.1:${proxied}`, '-w', values.workers,
+    '--proxy-protocol', 'v2', '--proxy-protocol-binds', `127.0.0.1:${proxied}`,
+    '--forwarded-allow-ips', '127.0.0.1,10.0.0.0/8', 'hello:app',
+  ] // biome-ignore format: a command line
+  const child = spawn(process.execPath, args, {
+    cwd: temporary,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const lines = createInterface({ input: child.stderr })
+  for await (const line of lines) if (line.includes('Listening at')) break
+  return { pid: child.pid, http, proxied, stop: () => child.kill() }
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  return port
+}
+
+/** User and system time in microseconds. */
+function cpuOf(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * 10_000
+}
+
+async function requests(port, headers) {
+  const given = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
+  const args = ['-t1', `-c${WIDTH}`, `-d${SECONDS}`, ...given, `http://127.0.0.1:${port}/`]
+  const { stdout } = await run('wrk', args)
+  if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(stdout)
+  return {
+    rate: Number(/Requests\/sec: +([\d.]+)/.exec(stdout)[1]),
+    count: Number(/(\d+) requests in/.exec(stdout)[1]),
+  }
+}
+
+async function connections(port, header) {
+  const args = ['--seconds', values.seconds, 'client', port, header]
+  const child = fork(process.argv[1], args.map(String))
+  const [count] = await once(child, 'message')
+  return { rate: count / SECONDS, count }
+}
+
+async function connectAndAsk(port, isProxied) {
+  const bytes = isProxied ? Buffer.concat([V2, REQUEST]) : REQUEST
+  const end = performance.now() + SECONDS * 1000
+  let count = 0
+  const once = () =>
+    new Promise((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1')
+      let answer = ''
+      socket.on('data', (chunk) => {
+        answer += chunk
+      })
+      socket.on('error', reject)
+      socket.on('close', () => (answer.includes(' 200 OK') ? resolve() : reject(new Error(answer))))
+      socket.write(bytes)
+    })
+  const loop = async () => {
+    for (; performance.now() < end; count++) await once()
+  }
+  await Promise.all(Array.from({ length: WIDTH }, loop))
+  process.send(count)
+  process.disconnect()
+}

@@ -1,0 +1,125 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { errorPage, type Origin, setOrigin } from '../../core/index.ts'
+import { Heard } from './heard.ts'
+import { FieldChanges, Found } from './request-fields.ts'
+import { type Sender, senderOf } from './sender.ts'
+import type { Settings } from './settings.ts'
+import { HTTPOXY } from './suspects.ts'
+import { CONTRADICTION, Testimony } from './testimony.ts'
+
+type Request = IncomingMessage & { readonly droppedHeaders?: readonly string[] }
+type Verdict = Origin | typeof CONTRADICTION | undefined
+
+const SENDER = Symbol('sender')
+
+/** Who sends on a connection, as one gate sees it. */
+interface Seen {
+  readonly gate: Gate
+  readonly sender: Sender
+}
+
+type Carrier = Socket & { [SENDER]?: Seen }
+
+/** Stands before routing: decides for each request whom it is from, and which fields the application sees. */
+export class Gate {
+  readonly #settings: Settings
+  readonly #found = new Found()
+  #hasWarned = false
+
+  constructor(settings: Settings) {
+    this.#settings = settings
+  }
+
+  admit(request: Request, response: ServerResponse): void {
+    const sender = this.#senderOf(request.socket)
+    const origin = sender.isTrusted ? this.#hear(request, sender) : this.#strip(request, sender)
+    if (origin === CONTRADICTION) return refuse(response)
+    if (request.droppedHeaders) return this.#takeDropped(request, response, sender, origin)
+    if (origin) setOrigin(request, origin)
+  }
+
+  #senderOf(socket: Carrier): Sender {
+    const seen = socket[SENDER]
+    if (seen?.gate === this) return seen.sender
+    const sender = senderOf(socket, this.#settings)
+    socket[SENDER] = { gate: this, sender }
+    return sender
+  }
+
+  /** A proxy often says the same of several requests of a connection. */
+  #hear(request: Request, sender: Sender): Verdict {
+    const found = this.#found
+    const { rawHeaders } = request
+    if (!found.search(rawHeaders, this.#settings.spoken)) return sender.origin
+    if (sender.last?.isOf(found, rawHeaders)) return sender.last.origin
+    const testimony = new Testimony(request, found, sender, this.#settings)
+    const said = testimony.read()
+    if (said === CONTRADICTION) return said
+    const origin = said ?? sender.origin
+    if (testimony.isPlain) sender.last = new Heard(found, rawHeaders, origin)
+    return origin
+  }
+
+  /** What only proxies say is removed. */
+  #strip(request: Request, sender: Sender): Origin | undefined {
+    if (this.#found.search(request.rawHeaders, this.#settings.suspects))
+      this.#remove(request, sender)
+    return sender.origin
+  }
+
+  #remove(request: Request, { name: peer }: Sender): void {
+    const { passes, log } = this.#settings
+    const { names, places, count } = this.#found
+    const fields = names.slice(0, count)
+    const changes = new FieldChanges(request)
+    changes.remove(places.slice(0, count).filter((_, at) => !passes || fields[at] === HTTPOXY))
+    changes.apply()
+    log.debug({ fields, peer }, 'fields removed: their sender is not trusted')
+    if (this.#hasWarned || passes || !fields.some((name) => name.includes('forwarded'))) return
+    this.#hasWarned = true
+    log.info({ peer }, 'forwarded headers removed; if a proxy is there, see --forwarded-allow-ips')
+  }
+
+  /** Names with an underscore, which the engine has dropped: of somebody trusted, some count (gunicorn). */
+  #takeDropped(
+    request: Request,
+    response: ServerResponse,
+    sender: Sender,
+    origin: Origin | undefined,
+  ): void {
+    const dropped = request.droppedHeaders as readonly string[]
+    const { forwarders, refusesUnderscores } = this.#settings
+    const taken = new Map<string, string>()
+    for (let index = 0; index < dropped.length; index += 2) {
+      const name = dropped[index] as string
+      const isTaken = sender.isTrusted && forwarders.has(name)
+      if (isTaken) taken.set(name, dropped[index + 1] as string)
+      else if (refusesUnderscores) return refuse(response)
+    }
+    const made = taken.size > 0 ? withForwarders(origin ?? plainOrigin(sender), taken) : origin
+    if (made) setOrigin(request, made)
+  }
+}
+
+function plainOrigin({ node, scheme, variables }: Sender): Origin {
+  return { ...node, scheme, hops: [node.address], variables }
+}
+
+const ROOT_PATH = /^(?:\/[!"$-.0->@-~]+)*$/
+
+function withForwarders(origin: Origin, taken: ReadonlyMap<string, string>): Origin {
+  const variables = [...origin.variables]
+  let { rootPath } = origin
+  for (const [name, value] of taken) {
+    const path = value.replace(/\/+$/, '')
+    if (name !== 'SCRIPT_NAME') variables.push([`HTTP_${name}`, value])
+    else if (ROOT_PATH.test(path)) rootPath = path
+  }
+  return { ...origin, rootPath, variables }
+}
+
+function refuse(response: ServerResponse): void {
+  const headers = { 'content-type': 'text/html; charset=utf-8' }
+  response.writeHead(400, headers).end(errorPage(400))
+}
