@@ -8,6 +8,7 @@ import type {
 } from 'fastify'
 import { errorPage } from './error-page.ts'
 import type { Hooks, ResponseHead } from './hooks.ts'
+import { originOf } from './http/origin.ts'
 
 /** Errors of routes and hooks: the client sees a plain page, the log and the `failed` hook the rest. */
 export function handleErrors(fastify: FastifyInstance, hooks: Hooks): void {
@@ -32,6 +33,25 @@ export function reportFailure(
   } catch (err) {
     log.error({ err }, 'request failed')
   }
+}
+
+/** `request.ip`, `ips` and `protocol` go by a request's origin. What else Fastify reads stands in its fields. */
+export function tellOrigins(fastify: FastifyInstance): void {
+  for (const [name, getter] of Object.entries(OF_ORIGIN)) {
+    fastify.decorateRequest(name, { getter } as never)
+  }
+}
+
+const OF_ORIGIN: Readonly<Record<string, (this: FastifyRequest) => unknown>> = {
+  ip() {
+    return originOf(this.raw)?.address ?? this.raw.socket.remoteAddress
+  },
+  ips() {
+    return originOf(this.raw)?.hops ?? [this.raw.socket.remoteAddress]
+  },
+  protocol() {
+    return originOf(this.raw)?.scheme ?? ('encrypted' in this.raw.socket ? 'https' : 'http')
+  },
 }
 
 /** What no route takes goes to the `handle` hook, with its body unread. */

@@ -7,8 +7,14 @@ import type { Configuration } from './config/load.ts'
 import { Core, type Life } from './core.ts'
 import { errorPage } from './error-page.ts'
 import { ApplyFailed, Stopped } from './errors.ts'
-import { answerUnrouted, handleErrors, observeReplies, reportFailure } from './fastify.ts'
-import { type Finished, isTapped } from './hooks.ts'
+import {
+  answerUnrouted,
+  handleErrors,
+  observeReplies,
+  reportFailure,
+  tellOrigins,
+} from './fastify.ts'
+import { type Finished, type Hooks, isTapped } from './hooks.ts'
 import { adoptExpress } from './http/adopt.ts'
 import type { EngineResponse } from './http/door.ts'
 import type { ListenerSpec } from './listeners.ts'
@@ -23,8 +29,12 @@ export class Generation {
   readonly core: Core
   readonly configuration: Configuration
   readonly #log: Logger
-  #fastify!: FastifyInstance
-  #route!: Handler
+  #options!: FastifyServerOptions
+  #fastify: FastifyInstance | undefined
+  #building: Promise<void> | undefined
+  /** Fastify's own way for a request, once it is built. */
+  #routed!: Handler
+  #route: Handler = (request, response) => this.#routed(request, response)
   #active = 0
   #idle: (() => void) | undefined
   #retiring = false
@@ -63,7 +73,7 @@ export class Generation {
   async build(bind?: (specs: ListenerSpec[]) => Promise<void>): Promise<ListenerSpec[]> {
     this.#apply()
     if (!bind) this.#prepare()
-    await this.#buildFastify()
+    await this.#prepareRoutes()
     const specs = this.configuration.binds.map((address) => ({ address, scheme: 'http' as const }))
     const listeners = await this.core.hooks.listeners.promise(specs)
     if (bind) {
@@ -125,7 +135,7 @@ export class Generation {
   }
 
   takesUpgrades(): boolean {
-    return this.#fastify.server.listenerCount('upgrade') > 0
+    return this.#fastify !== undefined && this.#fastify.server.listenerCount('upgrade') > 0
   }
 
   /** An upgraded connection counts as a request under way; when the generation is torn down, it ends. */
@@ -136,7 +146,7 @@ export class Generation {
       this.#upgraded.delete(socket)
       this.#left()
     })
-    this.#fastify.server.emit('upgrade', request, socket, head)
+    this.#fastify?.server.emit('upgrade', request, socket, head)
   }
 
   #left(): void {
@@ -155,22 +165,56 @@ export class Generation {
     }
   }
 
+  /** Where no plugin has anything to do with Fastify, it is loaded and built when a request first needs it. */
+  async #prepareRoutes(): Promise<void> {
+    const { hooks } = this.core
+    this.#options = hooks.fastifyOptions.call(this.#fastifyOptions())
+    if (isDirect(hooks)) this.#route = this.#takeDirectly
+    else await this.#buildFastify()
+    this.#isMeasured = isTapped(hooks.finished)
+    if (!isTapped(hooks.request) && !this.#isMeasured) this.serve = this.#servePlain
+  }
+
   async #buildFastify(): Promise<void> {
     const { hooks } = this.core
-    const options = hooks.fastifyOptions.call(this.#fastifyOptions())
     // large: loaded while `prepare` is under way
     const { default: Fastify, LogController } = await import('fastify')
     const logController = new LogController({ disableRequestLogging: true })
-    this.#fastify = Fastify({ logController, ...options }) as unknown as FastifyInstance
-    handleErrors(this.#fastify, hooks)
-    if (isTapped(hooks.response)) observeReplies(this.#fastify, hooks)
-    await hooks.server.promise(this.#fastify)
-    if (isTapped(hooks.handle)) answerUnrouted(this.#fastify, hooks)
-    await this.#fastify.ready()
-    const { express } = this.#fastify as unknown as { express?: Express } // where @fastify/express is registered
+    const fastify = Fastify({ logController, ...this.#options }) as unknown as FastifyInstance
+    this.#fastify = fastify
+    handleErrors(fastify, hooks)
+    if (!this.#options.trustProxy) tellOrigins(fastify)
+    if (isTapped(hooks.response)) observeReplies(fastify, hooks)
+    await hooks.server.promise(fastify)
+    if (isTapped(hooks.handle)) answerUnrouted(fastify, hooks)
+    await fastify.ready()
+    const { express } = fastify as unknown as { express?: Express } // where @fastify/express is registered
     if (express) adoptExpress(express)
-    this.#isMeasured = isTapped(hooks.finished)
-    if (!isTapped(hooks.request) && !this.#isMeasured) this.serve = this.#servePlain
+  }
+
+  readonly #takeDirectly: Handler = (request, response) => {
+    let taken: true | undefined
+    try {
+      taken = this.core.hooks.handleRaw.call(request, response)
+    } catch (error) {
+      return this.#fail(error as Error, request, response)
+    }
+    if (taken !== true) void this.#routeLate(request, response)
+  }
+
+  async #routeLate(request: IncomingMessage, response: EngineResponse): Promise<void> {
+    try {
+      this.#building ??= this.#buildFastify()
+      await this.#building
+    } catch (error) {
+      return this.#fail(error as Error, request, response)
+    }
+    this.#routed(request, response)
+  }
+
+  #fail(error: Error, request: IncomingMessage, response: EngineResponse): void {
+    reportFailure(error, request, this.core.hooks, this.#log)
+    response.writeHead(500, { 'content-type': 'text/html; charset=utf-8' }).end(errorPage(500))
   }
 
   /** Fastify never listens here: its handler is kept, and its server is only what plugins hang their listeners on. */
@@ -181,7 +225,7 @@ export class Generation {
       schemaController,
       return503OnClosing: false, // a retiring generation still answers what it took
       serverFactory: (handler: Handler) => {
-        this.#route = handler
+        this.#routed = handler
         return createUnboundServer()
       },
     }
@@ -205,8 +249,7 @@ export class Generation {
     try {
       hooks.request.call(request, response)
     } catch (error) {
-      reportFailure(error as Error, request, hooks, this.#log)
-      response.writeHead(500, { 'content-type': 'text/html; charset=utf-8' }).end(errorPage(500))
+      this.#fail(error as Error, request, response)
     }
     if (response.writableEnded) return
     if (this.#retiring) response.shouldKeepAlive = false
@@ -231,10 +274,18 @@ export class Generation {
 
   async #tearDown(): Promise<Error[]> {
     const errors = await this.core.undo()
+    await this.#building?.catch(() => {}) // its request has been told
     await this.#fastify?.close().catch((error: Error) => errors.push(error))
     for (const socket of this.#upgraded) socket.destroy()
     return errors
   }
+}
+
+/** Whether no plugin has anything to do with Fastify, and each that answers requests may do without it. */
+function isDirect({ handle, handleRaw, server, environ, response }: Hooks): boolean {
+  if (isTapped(server) || isTapped(environ) || isTapped(response)) return false
+  const raw = new Set(handleRaw.taps.map(({ name }) => name))
+  return isTapped(handle) && handle.taps.every(({ name }) => raw.has(name))
 }
 
 class FinishedRequest implements Finished {

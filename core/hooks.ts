@@ -5,9 +5,11 @@ import {
   AsyncSeriesBailHook,
   AsyncSeriesHook,
   AsyncSeriesWaterfallHook,
+  SyncBailHook,
   SyncHook,
   SyncWaterfallHook,
 } from 'tapable'
+import type { EngineResponse } from './http/door.ts'
 import type { ListenerSpec } from './listeners.ts'
 
 /** What is known of a finished request: for logs and counters. */
@@ -60,6 +62,11 @@ export const createHooks = () =>
     handle: new AsyncSeriesBailHook<[FastifyRequest, FastifyReply], true | undefined>(
       ['request', 'reply'],
       'handle',
+    ),
+    /** The same, sooner: without Fastify's objects. Asked in place of `handle` where all who tap that tap this too, and nobody taps `server`, `environ` or `response`. */
+    handleRaw: new SyncBailHook<[IncomingMessage, EngineResponse], true | undefined>(
+      ['request', 'response'],
+      'handleRaw',
     ),
     /** The WSGI environ is built, before it is dispatched: add, change or delete pairs. */
     environ: new SyncHook<[Environ, FastifyRequest]>(['environ', 'request'], 'environ'),

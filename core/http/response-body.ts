@@ -254,12 +254,18 @@ const isPlain = (encoding: BufferEncoding) =>
 
 const uncork = (socket: Socket) => socket.uncork()
 
+/** Where head and body are joined. Another takes its place while the kernel has not taken what is in it. */
+let joint = Buffer.allocUnsafeSlow(2 * JOIN_LIMIT)
+
 function writeJoined(socket: Socket, head: string, bytes: Uint8Array, done?: Callback): void {
-  if (bytes.length <= JOIN_LIMIT) {
-    const joined = Buffer.allocUnsafe(head.length + bytes.length)
-    joined.write(head, 0, 'latin1')
-    joined.set(bytes, head.length)
+  const size = head.length + bytes.length
+  if (bytes.length <= JOIN_LIMIT && size <= joint.length) {
+    joint.write(head, 0, 'latin1')
+    joint.set(bytes, head.length)
+    const joined = joint.subarray(0, size)
+    const before = socket.writableLength
     socket.write(joined, done)
+    if (socket.writableLength > before) joint = Buffer.allocUnsafeSlow(joint.length)
     return
   }
   socket.cork()

@@ -1,6 +1,5 @@
 import { definePlugin } from '../../core/index.ts'
 import { expectPreambles } from './binds.ts'
-import { tellFastify } from './fastify.ts'
 import { Gate } from './gate.ts'
 import { resolveSettings } from './settings.ts'
 
@@ -109,16 +108,8 @@ export default definePlugin({
       expectPreambles(specs, options, core.cwd),
     )
     core.hooks.request.tap(name, (request, response) => gate.admit(request, response))
-    let hasOwnTrust = false
-    core.hooks.fastifyOptions.tap({ name, stage: LAST }, (fastifyOptions) => {
-      hasOwnTrust = Boolean(fastifyOptions.trustProxy)
-      return fastifyOptions
-    })
-    core.hooks.server.tap(name, (fastify) => {
-      if (!hasOwnTrust) tellFastify(fastify)
-    })
   },
 })
 
-/** After all other plugins: they may add listeners, or set Fastify's own `trustProxy`, and have their way with it. */
+/** After all other plugins, which may add listeners. */
 const LAST = 1_000_000

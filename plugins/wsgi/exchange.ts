@@ -1,5 +1,5 @@
 import { open, unlink } from 'node:fs'
-import { STATUS_CODES } from 'node:http'
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { type EngineResponse, type Hooks, originOf, type ResponseHead } from '../../core/index.ts'
@@ -67,8 +67,9 @@ export class Exchange implements Job {
   bodyMicroseconds = 0
   wasRepeated = false
   readonly #setting: Setting
-  readonly #request: FastifyRequest
-  readonly #reply: FastifyReply
+  /** Fastify's view of the request and the answer, where they came through it. */
+  readonly #reply: FastifyReply | undefined
+  readonly #request: IncomingMessage
   readonly #response: EngineResponse
   #spill: Spill | undefined
   #pulled: PulledBody | undefined
@@ -79,26 +80,36 @@ export class Exchange implements Job {
   /** Its client did not keep up at some time. */
   #isBacklogged = false
 
-  constructor(request: FastifyRequest, reply: FastifyReply, setting: Setting) {
+  constructor(
+    request: IncomingMessage,
+    response: EngineResponse,
+    setting: Setting,
+    reply?: FastifyReply,
+  ) {
     this.#setting = setting
     this.#request = request
+    this.#response = response
     this.#reply = reply
-    this.#response = reply.raw as EngineResponse
     this.#response.owner = this
     this.headTime = this.#response.startedAt || performance.now()
   }
 
   get method(): string {
-    return this.#request.raw.method ?? ''
+    return this.#request.method ?? ''
   }
 
   get url(): string {
-    return this.#request.raw.url ?? ''
+    return this.#request.url ?? ''
   }
 
   get isRepeatable(): boolean {
     const seen = this.#over || this.#informed || this.#response.headersSent
-    return !seen && this.body.kind !== 'onDemand' && SAFE_METHODS.has(this.#request.method)
+    return !seen && this.body.kind !== 'onDemand' && SAFE_METHODS.has(this.method)
+  }
+
+  /** Whoever taps `environ` or `response` has each request come through Fastify. */
+  get #fastifyRequest(): FastifyRequest {
+    return (this.#reply as FastifyReply).request
   }
 
   /** Of the environ, by name in lower case. */
@@ -110,8 +121,8 @@ export class Exchange implements Job {
 
   /** Reads the body where there is one, then hands the request to the pool. */
   start(): void {
-    const { raw } = this.#request
-    const declared = declaredLength(raw.rawHeaders)
+    const request = this.#request
+    const declared = declaredLength(request.rawHeaders)
     if (declared === NO_BODY) return this.#dispatch(undefined)
     if (declared === 0) return this.#dispatch(0)
     const { body, buffering } = this.#setting
@@ -120,7 +131,7 @@ export class Exchange implements Job {
       this.body = { kind: 'onDemand', length: declared }
       return this.#dispatch(declared)
     }
-    new BodyReader(raw, body, (result) => this.#bodyRead(result))
+    new BodyReader(request, body, (result) => this.#bodyRead(result))
   }
 
   whole(head: string, bytes: Buffer, start: number, end: number, failed: boolean): void {
@@ -171,7 +182,7 @@ export class Exchange implements Job {
     if (this.#over || this.#response.headersSent) return
     const hints = parseEarlyHints(head)
     // RFC 9110 §15.2: HTTP/1.0 knows no 1xx
-    if (!hints || this.#request.raw.httpVersion === '1.0') return
+    if (!hints || this.#request.httpVersion === '1.0') return
     try {
       this.#informed = true
       this.#response.writeEarlyHints(hints)
@@ -192,7 +203,7 @@ export class Exchange implements Job {
   }
 
   async pull(max: number): Promise<{ bytes: Buffer; last: boolean; gone: boolean }> {
-    this.#pulled ??= new PulledBody(this.#request.raw, this.#setting.body)
+    this.#pulled ??= new PulledBody(this.#request, this.#setting.body)
     const piece = await this.#pulled.read(max)
     return typeof piece === 'number' ? this.#refusePull(piece) : piece
   }
@@ -247,10 +258,10 @@ export class Exchange implements Job {
 
   #dispatch(length: number | undefined): void {
     const { pool, observesEnviron } = this.#setting
-    const { raw } = this.#request
-    const rootPath = originOf(raw)?.rootPath ?? this.#setting.rootPath
-    if (rootPath !== '' && !isUnder(raw.url, rootPath)) return this.#refuseOutside(rootPath)
-    const environ = buildEnviron(raw, length, rootPath)
+    const request = this.#request
+    const rootPath = originOf(request)?.rootPath ?? this.#setting.rootPath
+    if (rootPath !== '' && !isUnder(request.url, rootPath)) return this.#refuseOutside(rootPath)
+    const environ = buildEnviron(request, length, rootPath)
     if (environ === undefined) return this.#refuse(400)
     this.environ = environ
     if (observesEnviron && !this.#observeEnviron()) return
@@ -261,10 +272,8 @@ export class Exchange implements Job {
   }
 
   #refuseOutside(rootPath: string): void {
-    this.#setting.log.error(
-      { path: this.#request.raw.url, rootPath },
-      'request outside of the root path',
-    )
+    const { log } = this.#setting
+    log.error({ path: this.#request.url, rootPath }, 'request outside of the root path')
     this.#refuse(500)
   }
 
@@ -272,7 +281,7 @@ export class Exchange implements Job {
   #observeEnviron(): boolean {
     try {
       const changed = parseEnviron(this.environ)
-      this.#setting.hooks.environ.call(changed, this.#request)
+      this.#setting.hooks.environ.call(changed, this.#fastifyRequest)
       this.environ = formatEnviron(changed)
       return true
     } catch (error) {
@@ -308,7 +317,7 @@ export class Exchange implements Job {
 
   /** @returns whether it went out. If not, a page that says so did. */
   #writeHead(code: number, reason: string | undefined, fields: string[]): boolean {
-    const headers = addReplyHeaders(fields, this.#reply)
+    const headers = this.#reply ? addReplyHeaders(fields, this.#reply) : fields
     if (!this.#setting.observesResponse) {
       this.#response.writeHead(code, reason, headers)
       return true
@@ -324,7 +333,7 @@ export class Exchange implements Job {
 
   /** A tap that throws costs its request, and no other. The page goes out untouched. */
   #tapFailed(error: Error): void {
-    const { method, url } = this.#request.raw
+    const { method, url } = this.#request
     this.#setting.log.error({ err: error, method, url }, 'request failed')
     this.#tellFailed(error)
     const { page, headers } = renderPage(500, this.#response.shouldKeepAlive)
@@ -336,7 +345,7 @@ export class Exchange implements Job {
 
   #tellFailed(error: Error): void {
     try {
-      this.#setting.hooks.failed.call(error, this.#request.raw)
+      this.#setting.hooks.failed.call(error, this.#request)
     } catch (err) {
       this.#setting.log.error({ err }, 'request failed')
     }
@@ -347,7 +356,7 @@ export class Exchange implements Job {
     for (let index = 0; index < fields.length; index += 2) {
       head.headers.push([fields[index] as string, fields[index + 1] as string])
     }
-    this.#setting.hooks.response.call(head, this.#request)
+    this.#setting.hooks.response.call(head, this.#fastifyRequest)
     const same = head.statusCode === statusCode
     this.#response.writeHead(head.statusCode, same ? reason : undefined, head.headers.flat())
   }

@@ -1,5 +1,11 @@
 import { resolve } from 'node:path'
-import { type Core, definePlugin, isTapped, version } from '../../core/index.ts'
+import {
+  type Core,
+  definePlugin,
+  type EngineResponse,
+  isTapped,
+  version,
+} from '../../core/index.ts'
 import type {} from '../reload/index.ts'
 import type { Runtime, WorkerPool } from '../workers/index.ts'
 import { NoApplication } from './errors.ts'
@@ -108,12 +114,19 @@ export default definePlugin({
     })
     core.hooks.beforeListen.tapPromise(name, () => becomeReady(core, pool, options.pythonpath))
     core.hooks.fastifyOptions.tap(name, (options) => ({ rewriteUrl: routableUrl, ...options }))
-    let setting: Setting | undefined
-    core.hooks.handle.tap(name, (request, reply) => {
-      setting ??= createSetting(core, pool, spools ?? pool.directory, options)
-      restoreRequest(request.raw)
+    let shared: Setting | undefined
+    const setting = () => {
+      shared ??= createSetting(core, pool, spools ?? pool.directory, options)
+      return shared
+    }
+    core.hooks.handle.tap(name, ({ raw }, reply) => {
+      restoreRequest(raw)
       reply.hijack()
-      new Exchange(request, reply, setting).start()
+      new Exchange(raw, reply.raw as EngineResponse, setting(), reply).start()
+      return true
+    })
+    core.hooks.handleRaw.tap(name, (request, response) => {
+      new Exchange(request, response, setting()).start()
       return true
     })
     core.hooks.beforeRetire.tapPromise(name, () => pool.stop(STOP_GRACE))

@@ -1,6 +1,7 @@
 """Memory for big answers that the front reads by itself: cheaper than to send them through a socket."""
 from __future__ import annotations
 
+import mmap
 import os
 
 AREA_SIZE = 1 << 20
@@ -12,6 +13,9 @@ class AnswerMemory:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
+        os.ftruncate(descriptor, AREA_SIZE * AREAS)
+        # to fill it costs one copy; a write would look up each page besides
+        self.map = mmap.mmap(descriptor, AREA_SIZE * AREAS)
         self.next = 0
         self.in_use = 0
 
@@ -22,14 +26,13 @@ class AnswerMemory:
     def store(self, data: memoryview) -> int:
         """Fill the next area with at most AREA_SIZE bytes; returns where they lie."""
         offset = self.next * AREA_SIZE
-        written = 0
-        while written < len(data):
-            written += os.pwrite(self.descriptor, data[written:], offset + written)
+        self.map[offset : offset + len(data)] = data
         self.next = (self.next + 1) % AREAS
         self.in_use += 1
         return offset
 
     def close(self) -> None:
+        self.map.close()
         os.close(self.descriptor)
 
 
@@ -38,6 +41,11 @@ def create_memory() -> AnswerMemory | None:
     if not hasattr(os, "memfd_create"):
         return None
     try:
-        return AnswerMemory(os.memfd_create("wsgi-core-answers"))
+        descriptor = os.memfd_create("wsgi-core-answers")
     except OSError:
+        return None
+    try:
+        return AnswerMemory(descriptor)
+    except OSError:  # no address space, most likely
+        os.close(descriptor)
         return None
