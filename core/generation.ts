@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { createServer as createUnboundServer } from 'node:http'
+import { createServer as createUnboundServer, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Logger } from 'pino'
@@ -140,6 +141,7 @@ export class Generation {
 
   /** An upgraded connection counts as a request under way; when the generation is torn down, it ends. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (isTapped(this.core.hooks.request) && !this.#admitsUpgrade(request, socket)) return
     this.#active++
     this.#upgraded.add(socket)
     socket.once('close', () => {
@@ -147,6 +149,25 @@ export class Generation {
       this.#left()
     })
     this.#fastify?.server.emit('upgrade', request, socket, head)
+  }
+
+  /** What taps do to a request they do to one for an upgrade too; who ends the response has answered instead. */
+  #admitsUpgrade(request: IncomingMessage, socket: Duplex): boolean {
+    const response = new ServerResponse(request)
+    response.assignSocket(socket as Socket)
+    response.shouldKeepAlive = false
+    try {
+      this.core.hooks.request.call(request, response)
+    } catch (error) {
+      this.#fail(error as Error, request, response)
+    }
+    if (response.writableEnded) {
+      socket.on('error', () => {}) // nobody is left to be told
+      response.once('finish', () => socket.end())
+      return false
+    }
+    response.detachSocket(socket as Socket)
+    return true
   }
 
   #left(): void {
@@ -212,7 +233,7 @@ export class Generation {
     this.#routed(request, response)
   }
 
-  #fail(error: Error, request: IncomingMessage, response: EngineResponse): void {
+  #fail(error: Error, request: IncomingMessage, response: ServerResponse): void {
     reportFailure(error, request, this.core.hooks, this.#log)
     response.writeHead(500, { 'content-type': 'text/html; charset=utf-8' }).end(errorPage(500))
   }

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -105,6 +105,21 @@ fastify('is told of contradictory schemes by 400', async ({ start }) => {
   const server = await start()
   const headers = { 'X-Forwarded-Proto': 'https', 'X-Forwarded-Ssl': 'off' }
   assert.is((await server.request('/', { headers })).status, 400)
+})
+
+fastify('is known of an upgrade too, and what clients claim removed', async ({ start }) => {
+  const server = await start({ forwardedAllowIps: ['127.0.0.1'] }, { upgrades: { on: true } })
+  const ask = async (lines: string) => {
+    const connection = await server.connect()
+    connection.send(
+      GET.replace('\r\n\r\n', `\r\nConnection: upgrade\r\nUpgrade: x\r\n${lines}\r\n\r\n`),
+    )
+    return connection.rest()
+  }
+  const seen = await ask('X-Forwarded-For: 6.6.6.6, 203.0.113.9\r\nProxy: x')
+  assert.equal(JSON.parse(seen), { address: '203.0.113.9', forwarded: '203.0.113.9' })
+  const refused = await ask('X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off')
+  assert.match(refused, /^HTTP\/1\.1 400 Bad Request\r\n/)
 })
 
 fastify('and the log say once that somebody is not believed', async ({ start }) => {
@@ -262,6 +277,28 @@ proxied('gives each client its own count of connections', async ({ start }) => {
   }
   third?.send(line(1) + GET)
   assert.match(await (third as TestConnection).rest(), /^HTTP\/1\.1 429 /)
+})
+
+proxied('begins and ends with a reload, at the same address', async ({ start, folder }) => {
+  const file = join(folder, 'config.json')
+  const path = `unix:${join(folder, 's')}`
+  const write = (proxyProtocol: string) =>
+    writeFileSync(file, JSON.stringify({ proxy: { proxyProtocol } }))
+  write('off')
+  const server = await start({}, { config: file, bind: [path] })
+  const ask = async (bytes: string) => {
+    const connection = await server.connect()
+    connection.send(bytes)
+    return (await answerOf(connection)).environ.REMOTE_ADDR
+  }
+  assert.is(await ask(GET), '')
+  write('v1')
+  await server.server.reload()
+  assert.is(await ask(V1 + GET), '203.0.113.9')
+  assert.is(await server.raw(GET), '')
+  write('off')
+  await server.server.reload()
+  assert.is(await ask(GET), '')
 })
 
 proxied('names a bind that is none: the start ends', async ({ start }) => {
