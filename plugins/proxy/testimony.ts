@@ -122,7 +122,7 @@ export class Testimony {
     const lines = this.#lines(name)
     const [line = ''] = lines
     const isOne = lines.length === 1 && !line.includes(',')
-    const value = isOne ? line : new ListReader(lines).previous()
+    const value = isOne ? line : new ListReader(lines, false).previous()
     if (value === undefined || !isValid(value)) return this.#ignore(name)
     if (!isOne && !this.#settings.passes) {
       this.#changes.remove(places.slice(0, -1))
@@ -212,7 +212,12 @@ export class Testimony {
 
   #lines(name: string): string[] {
     const { rawHeaders } = this.#request
-    return this.#found.placesOf(name).map((place) => rawHeaders[place + 1] as string)
+    const { names, places, count } = this.#found
+    const lines: string[] = []
+    for (let index = 0; index < count; index++) {
+      if (names[index] === name) lines.push(rawHeaders[(places[index] as number) + 1] as string)
+    }
+    return lines
   }
 }
 
