@@ -26,3 +26,11 @@ export const CannotDetach = createError<[]>(
   'WSGI_CORE_CANNOT_DETACH',
   'systemd keeps the server in the background by itself and waits for this process; leave --daemon away',
 )
+export const BadPluginName = createError<[string]>(
+  'WSGI_CORE_BAD_PLUGIN_NAME',
+  "'%s' is no name for a plugin; write wsgi-core new-plugin NAME, in lower case with hyphens, perhaps as @scope/NAME",
+)
+export const FolderExists = createError<[string]>(
+  'WSGI_CORE_FOLDER_EXISTS',
+  "folder '%s' is there already; choose another name, or another folder to start in",
+)

@@ -13,8 +13,10 @@ export function help(table: readonly OptionSpec[]): string {
   })
   return [
     'Usage: wsgi-core [OPTIONS] [APP]',
-    '       wsgi-core reload --pid FILE [--timeout SECONDS]\n',
-    'APP is MODULE, MODULE:NAME, MODULE:OBJECT.ATTRIBUTE or MODULE:FACTORY("ARG", key=1).\n',
+    '       wsgi-core reload --pid FILE [--timeout SECONDS]',
+    '       wsgi-core plugins | hooks [OPTIONS] [APP] | new-plugin NAME\n',
+    'APP is MODULE, MODULE:NAME, MODULE:OBJECT.ATTRIBUTE or MODULE:FACTORY("ARG", key=1); in JavaScript it is',
+    './FILE.js, ./FILE.js:NAME or ./FILE.ts:FACTORY("ARG").\n',
     group('Command', Object.values(COMMAND_OPTIONS)),
     ...groups,
     'Each option can also be set in the config file and by a variable: --keep-alive is',

@@ -14,8 +14,10 @@ import { DetachWanted, detach, onStarterGone, takeDetached, tellStarter } from '
 import { causes, EXIT, exitCodeOf, tracebackOf } from './exit-codes.ts'
 import { isFront, serveAsFront } from './front.ts'
 import { help } from './help.ts'
+import { isNewPluginCommand, newPlugin } from './new-plugin/index.ts'
 import { NotifyingServer } from './notifying-server.ts'
 import { PidKeeper } from './pid-keeper.ts'
+import { isHooksCommand, isPluginsCommand, listHooks, listPlugins } from './plugin-commands.ts'
 import { isReloadCommand, reloadCommand } from './reload.ts'
 import { reload } from './reloading.ts'
 import { handleSignals } from './signals.ts'
@@ -36,6 +38,9 @@ export async function main(argv: readonly string[]): Promise<void> {
 async function run(argv: readonly string[]): Promise<number> {
   if (isFront()) return serveAsFront()
   if (isReloadCommand(argv)) return print(await reloadCommand(argv.slice(1)))
+  if (isPluginsCommand(argv)) return print(await listPlugins(process.cwd()))
+  if (isHooksCommand(argv)) return printHooks(argv.slice(1))
+  if (isNewPluginCommand(argv)) return print(newPlugin(argv.slice(1), process.cwd()))
   const { values } = commandLine(argv, process.env)(optionTable(await loadPlugins(APPLICATION)))
   if (values.get('version')) return print(`wsgi-core ${version}`)
   if (values.get('help')) return printHelp(values)
@@ -165,6 +170,9 @@ async function printHelp(values: ReadonlyMap<string, unknown>): Promise<number> 
   const named = (values.get('plugins') as string[] | undefined) ?? []
   return print(help(optionTable(await loadPlugins([...APPLICATION, ...named]))))
 }
+
+const printHooks = async (argv: readonly string[]) =>
+  print(await listHooks(commandSources(argv, false), argv.length > 0))
 
 async function printConfiguration(argv: readonly string[]): Promise<number> {
   return print((await loadConfiguration(commandSources(argv, false))).print())

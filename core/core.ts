@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Configuration } from './config/load.ts'
 import type { CoreOptions } from './config/schema.ts'
 import { UnknownService } from './errors.ts'
+import { type FastifyHooks, NO_HOOKS } from './fastify-hooks.ts'
 import type { FrontLinks, SupervisorLink } from './fronts/links.ts'
 import { guardHooks } from './guard.ts'
 import { createHooks, type Hooks } from './hooks.ts'
@@ -29,6 +30,8 @@ export interface Life {
   readonly reload: () => Promise<void>
   readonly kept: Map<string, unknown>
   readonly links?: Links
+  /** Adds the taps of whoever composed the server, once the plugins have theirs. */
+  readonly tap?: (hooks: Hooks) => void
 }
 
 /** What one generation gives to its plugins. */
@@ -49,6 +52,8 @@ export class Core {
   /** Outlives generations: what a plugin hands on to its successor, under its name. */
   readonly kept: Map<string, unknown>
   readonly links: Links
+  /** What plugins have asked of Fastify so far; complete in `beforeListen`. */
+  fastifyHooks: FastifyHooks = NO_HOOKS
   readonly #log: Logger
   readonly #services = new Map<string, unknown>()
   readonly #undos: { name: string; undo: () => unknown }[] = []
@@ -93,6 +98,11 @@ export class Core {
       throw new UnknownService(name, `add '${name}' to the plugin's dependencies, and to --plugins`)
     }
     return this.#services.get(name) as Services[K]
+  }
+
+  /** The service where a plugin that is loaded has provided it: for who can do without. */
+  findService<K extends keyof Services & string>(name: K): Services[K] | undefined {
+    return this.#services.get(name) as Services[K] | undefined
   }
 
   /** Runs the deferred clean-ups, last to first, all of them. @returns what failed, in that order. */

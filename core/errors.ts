@@ -14,6 +14,10 @@ export const BadPlugin = createError<[string, string]>(
   'WSGI_CORE_BAD_PLUGIN',
   "'%s' is not a plugin: %s; export one made by definePlugin as the module's default",
 )
+export const PluginVersion = createError<[string, string, string, string]>(
+  'WSGI_CORE_PLUGIN_VERSION',
+  "plugin '%s' %s is made for wsgi-core %s, and this is %s; install versions of the two that fit",
+)
 export const PluginLoad = createError<[string, string]>(
   'WSGI_CORE_PLUGIN_LOAD',
   "plugin '%s' cannot be loaded: %s",

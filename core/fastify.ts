@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type {
   FastifyBaseLogger,
   FastifyError,
@@ -8,7 +8,7 @@ import type {
 } from 'fastify'
 import { errorPage } from './error-page.ts'
 import type { Hooks, ResponseHead } from './hooks.ts'
-import { originOf } from './http/origin.ts'
+import { clientAddress, originOf } from './http/origin.ts'
 
 /** Errors of routes and hooks: the client sees a plain page, the log and the `failed` hook the rest. */
 export function handleErrors(fastify: FastifyInstance, hooks: Hooks): void {
@@ -35,23 +35,16 @@ export function reportFailure(
   }
 }
 
-/** `request.ip`, `ips` and `protocol` go by a request's origin. What else Fastify reads stands in its fields. */
-export function tellOrigins(fastify: FastifyInstance): void {
-  for (const [name, getter] of Object.entries(OF_ORIGIN)) {
-    fastify.decorateRequest(name, { getter } as never)
-  }
-}
-
-const OF_ORIGIN: Readonly<Record<string, (this: FastifyRequest) => unknown>> = {
-  ip() {
-    return originOf(this.raw)?.address ?? this.raw.socket.remoteAddress
-  },
-  ips() {
-    return originOf(this.raw)?.hops ?? [this.raw.socket.remoteAddress]
-  },
-  protocol() {
-    return originOf(this.raw)?.scheme ?? ('encrypted' in this.raw.socket ? 'https' : 'http')
-  },
+/** As `reportFailure`; the client sees a plain page. */
+export function failRequest(
+  error: Error,
+  request: IncomingMessage,
+  response: ServerResponse,
+  hooks: Hooks,
+  log: FastifyBaseLogger,
+): void {
+  reportFailure(error, request, hooks, log)
+  response.writeHead(500, { 'content-type': 'text/html; charset=utf-8' }).end(errorPage(500))
 }
 
 /** What no route takes goes to the `handle` hook, with its body unread. */
@@ -100,4 +93,26 @@ function replaceHeaders(reply: FastifyReply, headers: ResponseHead['headers']): 
 
 function sendPage(reply: FastifyReply, status: number): FastifyReply {
   return reply.code(status).type('text/html; charset=utf-8').send(errorPage(status))
+}
+
+type Getter = (this: FastifyRequest) => unknown
+
+/** What Fastify reads of the socket; the rest of what it tells of a client stands in the request's fields. */
+const OF_THE_CLIENT: Readonly<Record<string, Getter>> = {
+  ip() {
+    return clientAddress(this.raw) || undefined
+  },
+  ips() {
+    return originOf(this.raw)?.hops ?? [clientAddress(this.raw)]
+  },
+  protocol() {
+    return originOf(this.raw)?.scheme ?? ('encrypted' in this.raw.socket ? 'https' : 'http')
+  },
+}
+
+/** `request.ip`, `ips` and `protocol` go by the request's origin. */
+export function tellOrigins(fastify: FastifyInstance): void {
+  for (const [name, getter] of Object.entries(OF_THE_CLIENT)) {
+    fastify.decorateRequest(name, { getter } as never)
+  }
 }

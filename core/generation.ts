@@ -1,41 +1,24 @@
-import type { IncomingMessage } from 'node:http'
-import { createServer as createUnboundServer, ServerResponse } from 'node:http'
+import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Logger } from 'pino'
 import type { Configuration } from './config/load.ts'
 import { Core, type Life } from './core.ts'
-import { errorPage } from './error-page.ts'
 import { ApplyFailed, Stopped } from './errors.ts'
-import {
-  answerUnrouted,
-  handleErrors,
-  observeReplies,
-  reportFailure,
-  tellOrigins,
-} from './fastify.ts'
-import { type Finished, type Hooks, isTapped } from './hooks.ts'
-import { adoptExpress } from './http/adopt.ts'
+import { failRequest, reportFailure } from './fastify.ts'
+import { type Finished, isTapped } from './hooks.ts'
 import type { EngineResponse } from './http/door.ts'
 import type { ListenerSpec } from './listeners.ts'
 import type { AccessFormat } from './logging/access-format.ts'
-import { schemaController } from './schema-compilers.ts'
-
-type Express = Parameters<typeof adoptExpress>[0]
-type Handler = (request: IncomingMessage, response: EngineResponse) => void
+import { type Handler, Routes } from './routes.ts'
 
 /** One configuration brought to life: plugins applied, Fastify built. It serves from `listen` until `retire`. */
 export class Generation {
   readonly core: Core
   readonly configuration: Configuration
   readonly #log: Logger
-  #options!: FastifyServerOptions
-  #fastify: FastifyInstance | undefined
-  #building: Promise<void> | undefined
-  /** Fastify's own way for a request, once it is built. */
-  #routed!: Handler
-  #route: Handler = (request, response) => this.#routed(request, response)
+  readonly #tap: Life['tap']
+  readonly #routes: Routes
   #active = 0
   #idle: (() => void) | undefined
   #retiring = false
@@ -50,8 +33,10 @@ export class Generation {
   constructor(configuration: Configuration, life: Omit<Life, 'signal'>) {
     this.configuration = configuration
     this.#log = life.log
+    this.#tap = life.tap
     this.#onClose = closeListener((response) => this.#finished(response))
     this.core = new Core(configuration, { ...life, signal: this.#aborter.signal })
+    this.#routes = new Routes(this.core, life.log)
   }
 
   /** Requests whose answer is not out yet. */
@@ -73,8 +58,10 @@ export class Generation {
    */
   async build(bind?: (specs: ListenerSpec[]) => Promise<void>): Promise<ListenerSpec[]> {
     this.#apply()
+    this.#tap?.(this.core.hooks)
     if (!bind) this.#prepare()
-    await this.#prepareRoutes()
+    await this.#routes.prepare()
+    this.#chooseWay()
     const specs = this.configuration.binds.map((address) => ({ address, scheme: 'http' as const }))
     const listeners = await this.core.hooks.listeners.promise(specs)
     if (bind) {
@@ -136,7 +123,7 @@ export class Generation {
   }
 
   takesUpgrades(): boolean {
-    return this.#fastify !== undefined && this.#fastify.server.listenerCount('upgrade') > 0
+    return this.#routes.takesUpgrades()
   }
 
   /** An upgraded connection counts as a request under way; when the generation is torn down, it ends. */
@@ -148,18 +135,19 @@ export class Generation {
       this.#upgraded.delete(socket)
       this.#left()
     })
-    this.#fastify?.server.emit('upgrade', request, socket, head)
+    this.#routes.upgrade(request, socket, head)
   }
 
   /** What taps do to a request they do to one for an upgrade too; who ends the response has answered instead. */
   #admitsUpgrade(request: IncomingMessage, socket: Duplex): boolean {
+    const { hooks } = this.core
     const response = new ServerResponse(request)
     response.assignSocket(socket as Socket)
     response.shouldKeepAlive = false
     try {
-      this.core.hooks.request.call(request, response)
+      hooks.request.call(request, response)
     } catch (error) {
-      this.#fail(error as Error, request, response)
+      failRequest(error as Error, request, response, hooks, this.#log)
     }
     if (response.writableEnded) {
       socket.on('error', () => {}) // nobody is left to be told
@@ -186,71 +174,10 @@ export class Generation {
     }
   }
 
-  /** Where no plugin has anything to do with Fastify, it is loaded and built when a request first needs it. */
-  async #prepareRoutes(): Promise<void> {
+  #chooseWay(): void {
     const { hooks } = this.core
-    this.#options = hooks.fastifyOptions.call(this.#fastifyOptions())
-    if (isDirect(hooks)) this.#route = this.#takeDirectly
-    else await this.#buildFastify()
     this.#isMeasured = isTapped(hooks.finished)
     if (!isTapped(hooks.request) && !this.#isMeasured) this.serve = this.#servePlain
-  }
-
-  async #buildFastify(): Promise<void> {
-    const { hooks } = this.core
-    // large: loaded while `prepare` is under way
-    const { default: Fastify, LogController } = await import('fastify')
-    const logController = new LogController({ disableRequestLogging: true })
-    const fastify = Fastify({ logController, ...this.#options }) as unknown as FastifyInstance
-    this.#fastify = fastify
-    handleErrors(fastify, hooks)
-    if (!this.#options.trustProxy) tellOrigins(fastify)
-    if (isTapped(hooks.response)) observeReplies(fastify, hooks)
-    await hooks.server.promise(fastify)
-    if (isTapped(hooks.handle)) answerUnrouted(fastify, hooks)
-    await fastify.ready()
-    const { express } = fastify as unknown as { express?: Express } // where @fastify/express is registered
-    if (express) adoptExpress(express)
-  }
-
-  readonly #takeDirectly: Handler = (request, response) => {
-    let taken: true | undefined
-    try {
-      taken = this.core.hooks.handleRaw.call(request, response)
-    } catch (error) {
-      return this.#fail(error as Error, request, response)
-    }
-    if (taken !== true) void this.#routeLate(request, response)
-  }
-
-  async #routeLate(request: IncomingMessage, response: EngineResponse): Promise<void> {
-    try {
-      this.#building ??= this.#buildFastify()
-      await this.#building
-    } catch (error) {
-      return this.#fail(error as Error, request, response)
-    }
-    this.#routed(request, response)
-  }
-
-  #fail(error: Error, request: IncomingMessage, response: ServerResponse): void {
-    reportFailure(error, request, this.core.hooks, this.#log)
-    response.writeHead(500, { 'content-type': 'text/html; charset=utf-8' }).end(errorPage(500))
-  }
-
-  /** Fastify never listens here: its handler is kept, and its server is only what plugins hang their listeners on. */
-  #fastifyOptions(): FastifyServerOptions {
-    const options = {
-      loggerInstance: this.#log,
-      childLoggerFactory: (logger: unknown) => logger,
-      schemaController,
-      return503OnClosing: false, // a retiring generation still answers what it took
-      serverFactory: (handler: Handler) => {
-        this.#routed = handler
-        return createUnboundServer()
-      },
-    }
-    return options as unknown as FastifyServerOptions
   }
 
   readonly #onClose: (this: EngineResponse) => void
@@ -259,7 +186,7 @@ export class Generation {
     this.#active++
     response.on('close', this.#onClose)
     if (this.#retiring) response.shouldKeepAlive = false
-    this.#route(request, response)
+    this.#routes.route(request, response)
   }
 
   #serveObserved(request: IncomingMessage, response: EngineResponse): void {
@@ -270,11 +197,11 @@ export class Generation {
     try {
       hooks.request.call(request, response)
     } catch (error) {
-      this.#fail(error as Error, request, response)
+      failRequest(error as Error, request, response, hooks, this.#log)
     }
     if (response.writableEnded) return
     if (this.#retiring) response.shouldKeepAlive = false
-    this.#route(request, response)
+    this.#routes.route(request, response)
   }
 
   #finished(response: EngineResponse): void {
@@ -295,18 +222,10 @@ export class Generation {
 
   async #tearDown(): Promise<Error[]> {
     const errors = await this.core.undo()
-    await this.#building?.catch(() => {}) // its request has been told
-    await this.#fastify?.close().catch((error: Error) => errors.push(error))
+    await this.#routes.close().catch((error: Error) => errors.push(error))
     for (const socket of this.#upgraded) socket.destroy()
     return errors
   }
-}
-
-/** Whether no plugin has anything to do with Fastify, and each that answers requests may do without it. */
-function isDirect({ handle, handleRaw, server, environ, response }: Hooks): boolean {
-  if (isTapped(server) || isTapped(environ) || isTapped(response)) return false
-  const raw = new Set(handleRaw.taps.map(({ name }) => name))
-  return isTapped(handle) && handle.taps.every(({ name }) => raw.has(name))
 }
 
 class FinishedRequest implements Finished {

@@ -63,8 +63,8 @@ export const createHooks = () =>
       ['request', 'reply'],
       'handle',
     ),
-    /** The same, sooner: without Fastify's objects. Asked in place of `handle` where all who tap that tap this too, and nobody taps `server`, `environ` or `response`. */
-    handleRaw: new SyncBailHook<[IncomingMessage, EngineResponse], true | undefined>(
+    /** The same, sooner: without Fastify's objects. Asked in place of `handle` where all who tap that tap this too, and nobody taps `server`, `environ` or `response`. False: by Fastify and `handle`, after all. */
+    handleRaw: new SyncBailHook<[IncomingMessage, EngineResponse], boolean | undefined>(
       ['request', 'response'],
       'handleRaw',
     ),

@@ -15,6 +15,8 @@ export type { Core, Services } from './core.ts'
 export const loadFronts = () => import('./fronts/index.ts')
 export { errorPage } from './error-page.ts'
 export * as errors from './errors.ts'
+export { reportFailure } from './fastify.ts'
+export type { FastifyHooks } from './fastify-hooks.ts'
 export type { FrontLink, FrontLinks, SupervisorLink } from './fronts/links.ts'
 export {
   fromPlain,
@@ -31,7 +33,9 @@ export {
   isTapped,
   type ResponseHead,
 } from './hooks.ts'
-export type { Door, EngineResponse } from './http/door.ts'
+export { adoptExpress } from './http/adopt.ts'
+export type { Door, EngineResponse, Owner } from './http/door.ts'
+export { attachEngine, type EngineServer } from './http/engine.ts'
 export type { EngineOptions } from './http/limits.ts'
 export { clientAddress, type Origin, originOf, setOrigin, unmapped } from './http/origin.ts'
 export {
@@ -41,20 +45,32 @@ export {
   type Preamble,
   type Refused,
 } from './http/preamble.ts'
+export { type PreparedHead, prepareHead } from './http/prepared-head.ts'
+export { type FilePiece, type FileStretch, sendFile } from './http/send-file.ts'
 export { isHost } from './http/syntax.ts'
+/** Speaks HTTP/2 into the same door; loaded only where somebody wants it. */
+export const loadHttp2 = () => import('./http2/server.ts')
+export type { Http2Server, Http2Settings } from './http2/server.ts'
+export { type HookTaps, inspectHooks } from './inspect.ts'
+export { installedPlugins } from './installed.ts'
 export { canonicalAddress, formatV6 } from './ip-address.ts'
 export type { Inherited, ListenerSpec, Sharing } from './listeners.ts'
 export { nearest } from './nearest.ts'
+export { programRoot } from './paths.ts'
 export { PeerSet } from './peer-set.ts'
 export {
   definePlugin,
+  type GivenOptions,
   type OptionDefinition,
   type Options,
+  type OptionsOf,
   type Plugin,
   type PluginFactory,
   type PluginUse,
   type Schema,
+  type Sections,
 } from './plugins.ts'
+export { addReplyHeaders } from './reply-headers.ts'
 export { builtInPlugins, resolvePlugin } from './resolve.ts'
-export { createServer, Server, type ServerOptions } from './server.ts'
+export { createServer, type FastifySetup, Server, type ServerOptions } from './server.ts'
 export { version } from './version.ts'

@@ -65,10 +65,28 @@ export interface Plugin<S extends Schema = Schema> {
   apply(core: Core, options: Options<S>): void
   /**
    * With several fronts: the plugin's part in the process over them, where nothing is served. Called instead of
-   * `apply`, with the same rules; `core.links.fronts` leads to the fronts.
+   * `apply`, with the same rules; `core.links.fronts` leads to the fronts. Of the hooks, `listeners` counts here too:
+   * the addresses are opened in this process.
    */
   supervise?(core: Core, options: Options<S>): void
 }
+
+/**
+ * What may be given to a plugin in code. One without options takes none.
+ */
+export type GivenOptions<S extends Schema> = [keyof S] extends [never]
+  ? Readonly<Record<string, never>>
+  : Partial<Options<S>>
+
+/** The options that may be given to a plugin: `OptionsOf<typeof plugin>`. */
+export type OptionsOf<P> = P extends Plugin<infer S> ? GivenOptions<S> : never
+
+/**
+ * The sections of `createServer`'s options, by plugin. A plugin adds its own by declaration merging:
+ * `declare module 'wsgi-core' { interface Sections { queue?: OptionsOf<typeof queue> } }`.
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging
+export interface Sections {}
 
 /** A plugin with options given in code; they are stronger than the config file, weaker than the command line. */
 export interface PluginUse {
@@ -78,7 +96,7 @@ export interface PluginUse {
 
 /** A plugin as definePlugin returns it: itself, and a function that joins it with options. */
 export interface PluginFactory<S extends Schema = Schema> extends Plugin<S> {
-  (options?: Partial<Options<S>>): PluginUse
+  (options?: GivenOptions<S>): PluginUse
 }
 
 interface Definition<S extends Schema> {

@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { extname, isAbsolute, join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { BadPlugin, MissingDependency, PluginLoad, UnknownPlugin } from './errors.ts'
 import { nearest } from './nearest.ts'
 import { programExtension, programRoot } from './paths.ts'
+import { checkVersion } from './plugin-version.ts'
 import { isPlugin, type Plugin, type PluginUse } from './plugins.ts'
 
 const BUILT_IN = new URL('plugins/', programRoot)
@@ -22,10 +23,13 @@ export function builtInPlugins(): string[] {
  */
 export async function resolvePlugin(name: string, cwd: string): Promise<Plugin> {
   const file = isPath(name) ? findPath(name, cwd) : undefined
-  const url = file ? freshUrl(file) : (builtInUrl(name) ?? packageUrl(name, cwd))
+  const url = file ? freshUrl(file) : (builtInUrl(name) ?? (await packageUrl(name, cwd)))
   const module = await importPlugin(name, url)
   const plugin = unwrapDefault(module)
   if (!isPlugin(plugin)) throw new BadPlugin(name, 'its default export has no name and apply()')
+  if (isPackage(name, plugin.name)) {
+    throw new BadPlugin(name, `the name that it gives itself is '${plugin.name}'`)
+  }
   if (file) files.set(plugin, file)
   return plugin
 }
@@ -85,8 +89,18 @@ function freshUrl(file: string): URL {
   return url
 }
 
-function packageUrl(name: string, cwd: string): URL {
+/** Options are in the section that bears the plugin's own name, so it has to be the package's. */
+const isPackage = (name: string, own: string) =>
+  !isPath(name) && !name.startsWith('@') && name !== own
+
+async function packageUrl(name: string, cwd: string): Promise<URL> {
   const id = name.startsWith('@') ? name : `wsgi-core-plugin-${name}`
+  const url = findPackage(name, id, cwd)
+  await checkVersion(name, id, fileURLToPath(url))
+  return url
+}
+
+function findPackage(name: string, id: string, cwd: string): URL {
   try {
     return pathToFileURL(createRequire(join(cwd, 'x.js')).resolve(id))
   } catch (error) {

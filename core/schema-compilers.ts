@@ -4,7 +4,7 @@ type Compile = (...args: unknown[]) => unknown
 type Selector = () => Compile
 
 /** Modules are looked up where Fastify finds them: they are its own dependencies. */
-const require = createRequire(import.meta.resolve('fastify'))
+const require = createRequire(createRequire(import.meta.url).resolve('fastify'))
 
 /**
  * Fastify's own compilers of JSON schemas, loaded when a route first has a schema. They are most of what Fastify

@@ -1,14 +1,19 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { type Configuration, loadConfiguration, type Sources } from './config/load.ts'
 import type { CoreOptions } from './config/schema.ts'
-import { BadState, CannotChangeUser, FrontsNotHere, Sealed, Stopped } from './errors.ts'
+import { BadPlugin, BadState, CannotChangeUser, FrontsNotHere, Sealed, Stopped } from './errors.ts'
 import { Generation } from './generation.ts'
 import type { Handle } from './handles.ts'
-import type { Door } from './http/door.ts'
+import type { Hooks } from './hooks.ts'
+import type { Door, EngineResponse } from './http/door.ts'
 import { type ListenerSpec, Listeners, listen } from './listeners.ts'
 import { hasAccessLog, Logs } from './logging/logs.ts'
-import type { Plugin, PluginUse } from './plugins.ts'
+import { createOwnHooks, replayTaps } from './own-taps.ts'
+import { isPlugin, type Plugin, type PluginUse, type Sections } from './plugins.ts'
 import { changeUser, giveFiles, wantsOtherUser } from './privileges.ts'
+import { bindSignals } from './process-signals.ts'
 import { Refusals } from './refusals.ts'
 import type { AnyGeneration, Role } from './role.ts'
 import { version } from './version.ts'
@@ -23,11 +28,13 @@ const MOST_RETIRING = 4
 type State = 'new' | 'starting' | 'serving' | 'stopping' | 'stopped'
 
 /** Options of createServer: the core's own, a section for each plugin by name, and where else to look. */
-export interface ServerOptions extends Partial<CoreOptions> {
+export interface ServerOptions extends Partial<CoreOptions>, Sections {
   /** Config file that these options are laid over; default none. */
   readonly config?: string | null
-  readonly [section: string]: unknown
 }
+
+/** Registers routes, Fastify plugins and Fastify hooks on the Fastify instance of each generation. */
+export type FastifySetup = (fastify: FastifyInstance) => unknown
 
 /**
  * Makes a server; nothing is opened or started before `listen`.
@@ -37,7 +44,10 @@ export function createServer({ config = null, ...values }: ServerOptions = {}): 
   return new Server({ cwd: process.cwd(), env: {}, file: config, values })
 }
 
-/** A server: its listeners and the generation that serves. Touches neither signals nor the process's exit. */
+/**
+ * A server: its listeners and the generation that serves. Touches neither signals nor the process's exit, but where
+ * `handleSignals` asks for it.
+ */
 export class Server {
   readonly #sources: Sources
   readonly #uses: PluginUse[]
@@ -60,6 +70,7 @@ export class Server {
   /** Generations that were replaced and still answer what they had taken. */
   readonly #retiring = new Set<Promise<void>>()
   #closing: Promise<void> | undefined
+  #releaseSignals: (() => void) | undefined
   #quick = false
   #hurry!: () => void
   readonly #hurried = new Promise<void>((resolve) => {
@@ -76,12 +87,51 @@ export class Server {
     )
   }
 
-  /** Adds a plugin, before `listen`. Order does not matter; dependencies do. */
+  /**
+   * Adds a plugin, before `listen`. Order does not matter; dependencies do.
+   * @throws WSGI_CORE_BAD_PLUGIN, WSGI_CORE_SEALED
+   */
   use(plugin: Plugin | PluginUse): this {
-    const use = 'plugin' in plugin ? plugin : { plugin, options: {} }
+    const use = asUse(plugin)
     if (this.#state !== 'new') throw new Sealed(use.plugin.name)
     this.#uses.push(use)
     return this
+  }
+
+  /**
+   * The hooks of every generation, to tap before `listen`: such a tap runs after those of plugins, and in `handle` before
+   * them, so before the application.
+   */
+  readonly hooks: Hooks = createOwnHooks((name) => {
+    if (this.#state !== 'new') throw new Sealed(name)
+  })
+
+  /** Has this called with the Fastify instance of each generation. Routes made there win over the application. */
+  fastify(setup: FastifySetup): this {
+    this.hooks.server.tapPromise('fastify', async (fastify) => void (await setup(fastify)))
+    return this
+  }
+
+  /**
+   * Obeys the process's signals from now on, as the command line does: TERM, INT, QUIT, HUP, TTIN, TTOU, USR1. After
+   * the stop that one of them asks for the process exits with 0, or with `exit: false` is left alone.
+   */
+  handleSignals({ exit = true } = {}): this {
+    if (this.#state === 'stopped') throw new BadState('handle signals', this.#state)
+    this.#releaseSignals?.()
+    this.#releaseSignals = bindSignals(this, exit)
+    return this
+  }
+
+  /**
+   * Answers a request that another HTTP server has parsed, or that was made up, as if it had come over a listener.
+   * For a host that has the sockets, and for tests.
+   */
+  readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
+    if (!this.#current) throw new BadState('answer', this.#state)
+    const answer = response as EngineResponse
+    if (!('request' in response)) Object.assign(answer, { request, startedAt: 0, bodyBytes: 0 })
+    this.#current.serve(request, answer)
   }
 
   /** Where the server can be reached, for example `http://127.0.0.1:8000`. */
@@ -312,6 +362,7 @@ export class Server {
       log,
       reload: () => this.reload(),
       kept: this.#kept,
+      tap: (hooks: Hooks) => replayTaps(this.hooks, hooks),
     }
     return this.#role?.createGeneration(configuration, life) ?? new Generation(configuration, life)
   }
@@ -424,6 +475,7 @@ export class Server {
 
   async #stopped(): Promise<void> {
     this.#state = 'stopped'
+    this.#releaseSignals?.()
     clearInterval(this.#keepAlive)
     await this.#role?.close()
     if (this.#quick) this.flushLogs()
@@ -453,6 +505,16 @@ export class Server {
       },
     }
   }
+}
+
+function asUse(value: Plugin | PluginUse): PluginUse {
+  if (isPlugin(value)) return { plugin: value, options: {} }
+  const use = value as Partial<PluginUse> | undefined
+  if (typeof use === 'object' && use !== null && isPlugin(use.plugin)) return use as PluginUse
+  if (typeof value === 'string') {
+    throw new BadPlugin(value, "it is a name; add it to the option 'plugins', or import it")
+  }
+  throw new BadPlugin(String(value), 'it has no name and apply()')
 }
 
 /** A check is no life: warnings are all that it may have to say. */

@@ -3,13 +3,14 @@ import { createHash } from 'node:crypto'
 import {
   cpSync,
   existsSync,
+  mkdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { basename, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { capture, isProgram, listFiles, localBin, main, root } from './project.mjs'
 
 const DIST = join(root, 'dist')
@@ -26,6 +27,8 @@ const ENTRIES = [
   join('cli', 'args.js'), // these two are for scripts/docs.mjs
   join('cli', 'help.js'),
   join('testing', 'index.js'),
+  join('plugins', 'wsgi', 'node', 'spawner.js'),
+  join('plugins', 'wsgi', 'node', 'worker.js'),
 ]
 const FILES = ['tsconfig.json', 'package-lock.json', join('scripts', 'build.mjs')]
 
@@ -40,6 +43,8 @@ export async function build() {
   const fresh = join(root, `dist.tmp-${process.pid}`)
   try {
     compile(fresh)
+    completeTypes(fresh)
+    await joinForRequire(fresh)
     await joinModules(fresh)
     copyPython(fresh)
     writeFileSync(join(fresh, STAMP), stamp)
@@ -78,7 +83,8 @@ function compile(outDir) {
 async function joinModules(outDir) {
   const { build: bundle } = await import('esbuild') // nothing is installed yet when this script is read
   const compiled = listFiles(basename(outDir)).filter((file) => file.endsWith('.js'))
-  const files = compiled.map((file) => relative(basename(outDir), file))
+  const all = compiled.map((file) => relative(basename(outDir), file))
+  const files = all.filter((file) => !file.startsWith('cjs'))
   const { metafile } = await bundle({
     absWorkingDir: outDir,
     entryPoints: files.filter(isEntry),
@@ -98,7 +104,65 @@ async function joinModules(outDir) {
   for (const file of files) if (!(file in metafile.outputs)) rmSync(join(outDir, file))
 }
 
+/** The compiler leaves `.ts` in the imports of declarations, which not every tool that reads them follows. */
+function completeTypes(outDir) {
+  for (const file of listFiles(basename(outDir)).filter((name) => name.endsWith('.d.ts'))) {
+    const text = readFileSync(join(root, file), 'utf8')
+    writeFileSync(join(root, file), text.replace(/(['"])(\.{1,2}\/[^'"]+)\.ts\1/g, '$1$2.js$1'))
+  }
+}
+
+/**
+ * `cjs/`: the same entries for `require`, which on Node 20 takes no ES modules: each in one file, the plugins with the
+ * core outside of it, so that there is one core. They find the program's files where the ES modules do.
+ */
+async function joinForRequire(outDir) {
+  const { build: bundle } = await import('esbuild')
+  const folder = join(outDir, 'cjs')
+  const files = listFiles(basename(outDir)).map((file) => relative(basename(outDir), file))
+  await bundle({
+    absWorkingDir: outDir,
+    entryPoints: files.filter((file) => isEntry(file) && !isProgramEntry(file)),
+    outdir: 'cjs',
+    outbase: '.',
+    bundle: true,
+    packages: 'external',
+    format: 'cjs',
+    platform: 'node',
+    target: 'node20',
+    logLevel: 'warning',
+    define: { 'import.meta.url': 'moduleUrl' },
+    banner: { js: MODULE_URL },
+    plugins: [oneCore(outDir)],
+  })
+  writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n')
+  for (const file of files.filter((name) => name.endsWith('.d.ts'))) {
+    mkdirSync(dirname(join(folder, file)), { recursive: true })
+    cpSync(join(outDir, file), join(folder, file))
+  }
+}
+
+const MODULE_URL = `const moduleUrl = (() => {
+  const at = __filename.lastIndexOf('/cjs/')
+  return require('node:url').pathToFileURL(__filename.slice(0, at) + __filename.slice(at + 4)).href
+})();`
+
+const oneCore = (outDir) => ({
+  name: 'one-core',
+  setup(build) {
+    build.onResolve({ filter: /\/core\/index\.js$/ }, ({ kind, importer }) => {
+      if (kind === 'entry-point') return undefined
+      const from = relative(outDir, dirname(importer))
+      if (from.split('/')[0] === 'core') return undefined
+      const entryFolder = from.split('/').slice(0, from.startsWith('plugins') ? 2 : 1)
+      return { path: relative(entryFolder.join('/'), 'core/index.js'), external: true }
+    })
+  },
+})
+
 const isEntry = (file) => ENTRIES.includes(file) || /^plugins.[^/\\]+.index\.js$/.test(file)
+
+const isProgramEntry = (file) => /^cli\b|\bnode\b/.test(file)
 
 function copyPython(outDir) {
   for (const path of PYTHON) {

@@ -1,6 +1,15 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -15,8 +24,11 @@ const HELLO = `def app(environ, start_response):
     return [b"Hello from the package\\n"]
 `
 
+const CONSUMER = join(root, 'test/fixtures/consumer')
+
 interface Context {
   folder: string
+  archive: string
   project: string
   server?: ChildProcess | undefined
 }
@@ -37,7 +49,8 @@ packed.before((context) => {
   npm(['pack', '--pack-destination', context.folder], root)
   const archive = readdirSync(context.folder).find((name) => name.endsWith('.tgz'))
   assert.ok(archive)
-  npm(['install', '--prefer-offline', join(context.folder, archive)], context.project)
+  context.archive = join(context.folder, archive)
+  npm(['install', '--prefer-offline', context.archive], context.project)
   writeFileSync(join(context.project, 'hello.py'), HELLO)
 })
 
@@ -72,6 +85,40 @@ packed('exports the core, the testing kit and the plugins', ({ project }) => {
   const args = ['--input-type=module', '-e', script]
   const output = execFileSync(process.execPath, args, { cwd: project, encoding: 'utf8' })
   assert.not.match(output, 'undefined')
+})
+
+const tool = (name: string, args: readonly string[], cwd: string) =>
+  spawnSync(join(root, 'node_modules/.bin', name), args, { cwd, encoding: 'utf8' })
+
+packed('has types by which a wrong option does not compile', ({ project }) => {
+  const types = join(project, 'node_modules', '@types')
+  if (!existsSync(types)) symlinkSync(join(root, 'node_modules/@types'), types)
+  for (const name of ['compose.ts', 'compose.cts'])
+    cpSync(join(CONSUMER, name), join(project, name))
+  const settings = { module: 'nodenext', strict: true, noEmit: true, types: ['node'] }
+  const compilerOptions = { ...settings, target: 'es2022', skipLibCheck: true }
+  const files = ['compose.ts', 'compose.cts']
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+  writeFileSync(join(project, 'package.json'), '{ "type": "module" }')
+  const { stdout, status } = tool('tsc', ['-p', '.'], project)
+  assert.is(stdout, '')
+  assert.is(status, 0)
+})
+
+packed('is composed from CommonJS', ({ project }) => {
+  cpSync(join(CONSUMER, 'compose.cjs'), join(project, 'compose.cjs'))
+  const output = execFileSync(process.execPath, ['compose.cjs'], { cwd: project, encoding: 'utf8' })
+  const hello = '200 black Hello from the package'
+  assert.is(output, `200 black own\n200 black {"status":"ready"}\n${hello}\n404\n`)
+})
+
+packed('is in order by publint and by attw', ({ archive, project }) => {
+  const linted = tool('publint', [archive, '--strict'], project)
+  assert.match(linted.stdout, 'All good!')
+  const plugins = readdirSync(join(root, 'plugins')).map((name) => `plugins/${name}`)
+  const entries = ['--entrypoints', '.', 'testing', ...plugins]
+  const checked = tool('attw', [archive, '--profile', 'node16', ...entries], project)
+  assert.is(checked.status, 0, checked.stdout)
 })
 
 packed('serves a Python app by npx, and stops without a trace', async (context) => {

@@ -6,12 +6,15 @@ import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import inject, { type Response as InjectedResponse, type InjectOptions } from 'light-my-request'
 import { createServer, type Plugin, type PluginUse, type Server } from '../core/index.ts'
 
 export interface TestServerOptions {
   readonly plugins?: readonly (Plugin | PluginUse)[]
   /** Shaped like the config file; `bind` is 127.0.0.1 with a free port where absent. */
   readonly config?: Readonly<Record<string, unknown>>
+  /** Called before the start: to tap hooks and to make routes. */
+  readonly setup?: (server: Server) => unknown
 }
 
 export interface TestResponse {
@@ -27,6 +30,10 @@ export interface TestServer {
   readonly url: string
   /** What stands in the error log. */
   log(): string
+  /** The same as records, where `config` has `logFormat: 'json'`. */
+  records(): Record<string, unknown>[]
+  /** A request that is made up in memory: no socket, no parser, all hooks. */
+  inject(options: InjectOptions | string): Promise<InjectedResponse>
   /** One request on a connection of its own. */
   request(
     path: string,
@@ -44,11 +51,13 @@ export interface TestServer {
 export async function createTestServer({
   plugins = [],
   config = {},
+  setup,
 }: TestServerOptions = {}): Promise<TestServer> {
   const folder = mkdtempSync(join(tmpdir(), 'wsgi-core-test-'))
   const logfile = join(folder, 'error.log')
   const server = createServer({ bind: ['127.0.0.1:0'], errorLogfile: logfile, ...config })
   for (const plugin of plugins) server.use(plugin)
+  await setup?.(server)
   const discard = () => rmSync(folder, { recursive: true, force: true })
   await server.listen().catch((error) => {
     discard()
@@ -61,13 +70,18 @@ export async function createTestServer({
     connections.add(connection)
     return connection
   }
+  const readLog = () => {
+    server.log?.flush()
+    return readFileSync(logfile, 'utf8')
+  }
   return {
     server,
     url,
-    log() {
-      server.log?.flush()
-      return readFileSync(logfile, 'utf8')
+    log: readLog,
+    records() {
+      return readLog().split('\n').filter(Boolean).map(parseRecord)
     },
+    inject: (options) => inject(server.handle, options),
     request: (path, options) => request(new URL(path, url), options),
     connect: open,
     async raw(bytes) {
@@ -80,6 +94,14 @@ export async function createTestServer({
       await server.close({ quick: true })
       discard()
     },
+  }
+}
+
+function parseRecord(line: string): Record<string, unknown> {
+  try {
+    return JSON.parse(line)
+  } catch {
+    throw new Error("the log has lines, not records; set logFormat: 'json' in the config")
   }
 }
 
@@ -152,3 +174,14 @@ export async function openConnection(url: string): Promise<TestConnection> {
   await once(socket, 'connect')
   return new TestConnection(socket)
 }
+
+export { FakeClock } from './fake-clock.ts'
+export { ValidationError, validator } from './validator.ts'
+export {
+  type DoubleAnswer,
+  type DoubleHandler,
+  type DoubleRequest,
+  workerDouble,
+} from './worker-double.ts'
+export { type Check, workerConformance } from './worker-protocol/conformance.ts'
+export { FakeFront, type WorkerUnderTest } from './worker-protocol/fake-front.ts'

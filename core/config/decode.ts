@@ -1,6 +1,6 @@
 import convict from 'convict'
-import './formats.ts'
 import type { OptionDefinition } from '../plugins.ts'
+import { FORMATS } from './formats.ts'
 import { valueAt } from './gunicorn.ts'
 import type { Arguments, Sources } from './load.ts'
 import { type OptionSpec, variableOf } from './schema.ts'
@@ -67,11 +67,11 @@ function inCase({ format }: OptionDefinition, value: unknown): unknown {
   return format.find((choice) => choice.toLowerCase() === value.toLowerCase()) ?? value
 }
 
-/** In a file, a table may stand for a list of `KEY=VALUE`. */
-function asPairs({ format }: OptionDefinition, value: unknown): unknown {
-  if (format !== 'pairs' || typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) return value
-  return Object.entries(value).map(([key, each]) => `${key}=${each}`)
+/** A value as its format has it, from whatever shape the format reads. */
+function inShape(definition: OptionDefinition, value: unknown): unknown {
+  const { format } = definition
+  const read = typeof format === 'string' ? FORMATS[format]?.read : undefined
+  return read ? read(value) : inCase(definition, value)
 }
 
 /** Convict's shape: the core's keys, and one section a plugin. */
@@ -130,8 +130,7 @@ function overlay(
   const known: Values = {}
   for (const { path, definition } of table) {
     const [head, key] = path.split('.') as [string, string?]
-    const given = standIns.get(path)?.value ?? valueAt(values, path)
-    const value = inCase(definition, asPairs(definition, given))
+    const value = inShape(definition, standIns.get(path)?.value ?? valueAt(values, path))
     if (value === undefined) continue
     if (key === undefined) known[head] = value
     else known[head] = { ...(known[head] as Values | undefined), [key]: value }

@@ -15,6 +15,8 @@ export interface Format {
   readonly flag?: boolean
   /** Text from the command line, the environment or a file's string. What cannot be read comes back as it is. */
   parse(text: string): unknown
+  /** A value of a file or of code in another shape that is accepted. */
+  read?(value: unknown): unknown
   /** @throws where the value is not allowed; the text says what is. */
   check(value: unknown): void
 }
@@ -45,6 +47,21 @@ const mask = (text: string) => {
   const number = text.trim().replace(/^0(?=\d)/, '0o')
   return /^(0o[0-7]+|0x[\da-f]+|\d+)$/i.test(number) ? Number(number) : text
 }
+/** `{ KEY: value }` as `KEY=value` texts: in a file that reads better. */
+const entriesAsTexts = (value: unknown) =>
+  isRecord(value)
+    ? Object.entries(value).flatMap(([key, each]) => [each].flat().map((one) => `${key}=${one}`))
+    : value
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text // the check says what is wrong
+  }
+}
+
 const isAccount = (value: unknown, find: (name: string) => unknown) =>
   (isText(value) || Number.isSafeInteger(value)) && find(String(value)) !== undefined
 
@@ -62,6 +79,9 @@ const natural = (least: number): Format => ({
     if (!ok) fail(`must be a whole number, ${least} or more`)
   },
 })
+
+/** In the order of gunicorn's numbers, which are Python's. */
+const CERT_REQS = ['none', 'optional', 'required']
 
 /** Other ways to write gunicorn's kinds of worker. */
 const WORKER_CLASSES: Readonly<Record<string, string>> = {
@@ -213,9 +233,38 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     metavar: 'KEY=VALUE',
     repeatable: true,
     parse: (text) => [text],
+    read: entriesAsTexts,
     check(value) {
       const ok = isTexts(value) && value.every((pair) => /^[^=\0]+(=[^\0]*)?$/.test(pair))
       if (!ok) fail('must be KEY=VALUE, or KEY for an empty one')
+    },
+  },
+  mappings: {
+    metavar: 'PATH=FOLDER',
+    repeatable: true,
+    parse: (text) => [text],
+    read: entriesAsTexts,
+    check(value) {
+      const ok = isTexts(value) && value.every((pair) => /^\/[^=\0]*=[^\0]+$/.test(pair))
+      if (!ok) fail("must be PATH=FOLDER, with a path that begins with '/'")
+    },
+  },
+  rules: {
+    metavar: 'RULE',
+    repeatable: true,
+    parse: list,
+    read: entriesAsTexts,
+    check(value) {
+      const ok = isTexts(value) && value.every((rule) => /^([^=\0]+=)?[^=\0]+$/.test(rule))
+      if (!ok) fail('must be VALUE, or PATTERN=VALUE, or a list of such')
+    },
+  },
+  records: {
+    metavar: 'JSON',
+    parse: json,
+    check(value) {
+      const ok = Array.isArray(value) && value.every(isRecord)
+      if (!ok) fail('must be a list of objects')
     },
   },
   rootPath: {
@@ -224,6 +273,23 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     check(value) {
       const ok = isText(value) && /^(\/[!"$-.0->@-~]+)*$/.test(value)
       if (!ok) fail("must be a path that begins with '/', as it stands in URLs")
+    },
+  },
+  certReqs: {
+    metavar: 'KIND',
+    parse: (text) => CERT_REQS[Number(text)] ?? text.trim().toLowerCase(),
+    check(value) {
+      const ok = CERT_REQS.includes(String(value))
+      if (!ok) fail('must be none (0), optional (1) or required (2)')
+    },
+  },
+  protocols: {
+    metavar: 'NAMES',
+    repeatable: true,
+    parse: list,
+    check(value) {
+      const ok = isTexts(value) && value.length > 0 && value.every((one) => /^h[12]$/.test(one))
+      if (!ok) fail('must be h1, h2 or both')
     },
   },
   workerClass: {

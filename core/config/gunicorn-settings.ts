@@ -14,6 +14,8 @@ export interface GunicornSetting {
   readonly unneeded?: string
   /** It is not here: why, and what to do instead. */
   readonly refused?: string
+  /** The plugin that has the option, where it is not one that each application brings. */
+  readonly plugin?: string
   /** Values that ask for what is the case here anyway. */
   readonly idle?: readonly string[]
 }
@@ -35,8 +37,6 @@ const set = (name: string, flags: string, rest: Rest = {}): GunicornSetting => (
 const refuse = (refused: string, names: Readonly<Record<string, string>>, rest: Rest = {}) =>
   Object.entries(names).map(([name, flags]) => set(name, flags, { refused, ...rest }))
 
-const NO_TLS = 'there is no TLS yet; put a server that ends TLS in front'
-const NO_HTTP2 = 'HTTP/1.1 is spoken alone; put a server that speaks HTTP/2 in front'
 const STRICT = 'requests are read strictly, and nothing loosens that; correct the client'
 const FOR_ASGI = 'it is for ASGI workers, which there are none of'
 const NO_DIRTY = 'there are no side pools; give long tasks to a task queue such as Celery or RQ'
@@ -48,6 +48,8 @@ const NO_PASTE =
   "PasteDeploy files are not read; write a module: application = paste.deploy.loadapp('config:/path/to.ini')"
 const NO_CONTROL = 'there is no control socket; send signals to the process that the pid file names'
 const NO_HOOK = 'the Python functions of gunicorn.conf.py are not run; '
+
+const OF_TLS = { plugin: 'tls', note: 'Of plugin `tls`.' }
 
 /** All settings of gunicorn 27.0, in the order of its documents. 26.1 has the same but for two. */
 export const GUNICORN: readonly GunicornGroup[] = [
@@ -131,14 +133,22 @@ export const GUNICORN: readonly GunicornGroup[] = [
       ),
       set('protocol', '--protocol', { note: 'See also `--uwsgi-binds`.' }),
       set('uwsgi_allow_ips', '--uwsgi-allow-from'),
-      ...refuse(NO_HTTP2, { http_protocols: '--http-protocols' }, { idle: ['h1'] }),
-      ...refuse(NO_HTTP2, { http2_cleartext: '--http2-cleartext' }, { idle: ['off'] }),
-      ...refuse(NO_HTTP2, {
-        http2_max_concurrent_streams: '--http2-max-concurrent-streams',
-        http2_initial_window_size: '--http2-initial-window-size',
-        http2_max_frame_size: '--http2-max-frame-size',
-        http2_max_header_list_size: '--http2-max-header-list-size',
+      set('http_protocols', '--http-protocols', {
+        plugin: 'tls',
+        idle: ['h1'],
+        note: 'Of plugin `tls`. Default `h2,h1`.',
       }),
+      set('http2_cleartext', '--http2-cleartext', {
+        plugin: 'tls',
+        idle: ['off'],
+        note: 'Of plugin `tls`. `off` or `prior-knowledge`; a change by `Upgrade: h2c` is obsolete.',
+      }),
+      ...[
+        'http2_max_concurrent_streams',
+        'http2_initial_window_size',
+        'http2_max_frame_size',
+        'http2_max_header_list_size',
+      ].map((name) => set(name, `--${name.replaceAll('_', '-')}`, OF_TLS)),
     ],
   },
   {
@@ -163,15 +173,28 @@ export const GUNICORN: readonly GunicornGroup[] = [
   {
     title: 'TLS',
     settings: [
-      ...refuse(NO_TLS, {
-        keyfile: '--keyfile',
-        certfile: '--certfile',
-        ca_certs: '--ca-certs',
-        ciphers: '--ciphers',
-        ssl_context: '',
+      set('keyfile', '--keyfile', OF_TLS),
+      set('certfile', '--certfile', {
+        plugin: 'tls',
+        note: 'Of plugin `tls`. Repeatable: certificates are chosen by the name that the client asks for.',
       }),
-      ...refuse(NO_TLS, { cert_reqs: '--cert-reqs' }, { idle: ['0'] }),
-      set('ssl_version', '--ssl-version', { unneeded: 'it has none in gunicorn either' }),
+      set('ca_certs', '--ca-certs', OF_TLS),
+      set('cert_reqs', '--cert-reqs', {
+        plugin: 'tls',
+        idle: ['0'],
+        note: 'Of plugin `tls`. Also `none`, `optional`, `required`.',
+      }),
+      set('ciphers', '--ciphers', {
+        plugin: 'tls',
+        note: 'Of plugin `tls`. Names of TLS 1.3 (`TLS_...`) count too.',
+      }),
+      set('ssl_context', '', {
+        refused:
+          'the Python function is not run; see --tls-profile, --tls-min-version, --ciphers and --certfile of plugin tls',
+      }),
+      set('ssl_version', '--ssl-version', {
+        unneeded: 'it has none in gunicorn either; see --tls-min-version',
+      }),
       set('do_handshake_on_connect', '--do-handshake-on-connect', {
         bare: true,
         unneeded: 'a handshake holds up no worker',

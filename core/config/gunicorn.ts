@@ -29,13 +29,14 @@ export interface Verdict {
 
 /** @param place the argument or key as it was written. */
 export function judge(
-  { name, unneeded, refused, idle = [] }: GunicornSetting,
+  { name, unneeded, refused, plugin, idle = [] }: GunicornSetting,
   place: string,
   value: unknown,
 ): Verdict {
   if (isOff(value) || idle.includes(String(value))) return {}
   if (unneeded) return { warning: `${place} has no effect: ${unneeded}` }
   if (refused) return { fault: `${place}: not supported: ${refused}` }
+  if (plugin) return { fault: `${place}: belongs to plugin '${plugin}'; add it to --plugins` }
   if (COMMAND.includes(name)) return { fault: `${place}: belongs on the command line` }
   return { fault: `${place}: no plugin that is loaded has this option; name an application` }
 }

@@ -52,16 +52,21 @@ export class SupervisingGeneration implements AnyGeneration {
     return { cwd: this.#cwd, values: this.configuration.values }
   }
 
-  /** With `bind` the addresses are opened first; what plugins make of them in the fronts comes to it later. */
+  /** With `bind` the addresses are opened first, those that plugins add in `supervise` too. */
   async build(bind?: (specs: ListenerSpec[]) => Promise<void>): Promise<ListenerSpec[]> {
-    await bind?.(this.configuration.binds.map((address) => ({ address, scheme: 'http' })))
     this.#supervise()
+    if (bind) await bind(await this.#specs())
     this.#set.add(this)
     const stopped = new Promise<never>((_, reject) => {
       const stop = () => reject(new Stopped())
       this.#aborter.signal.addEventListener('abort', stop, { once: true })
     })
     return [...(await Promise.race([this.#set.build(this), stopped]))]
+  }
+
+  #specs(): Promise<ListenerSpec[]> {
+    const specs = this.configuration.binds.map((address) => ({ address, scheme: 'http' as const }))
+    return this.core.hooks.listeners.promise(specs)
   }
 
   #supervise(): void {

@@ -25,6 +25,8 @@ const NO_TRAILER = new Set(
   ).split(' '),
 )
 
+export const isForbiddenTrailer = (name: string) => NO_TRAILER.has(name.toLowerCase())
+
 /** Decodes one chunked body (RFC 9112 §7.1), strictly: no signs, no spaces, no bare CR or LF. */
 export class ChunkDecoder {
   done = false
@@ -145,7 +147,7 @@ export class ChunkDecoder {
 
   #finish(fields: string[]): void {
     for (let index = 0; index < fields.length; index += 2) {
-      if (NO_TRAILER.has((fields[index] as string).toLowerCase())) {
+      if (isForbiddenTrailer(fields[index] as string)) {
         return this.#refuse(400, 'forbidden field in trailers')
       }
     }

@@ -29,7 +29,7 @@ export class LeanRequest {
   declare _maxListeners: undefined
   method: string
   url: string
-  readonly httpVersionMajor = 1
+  readonly httpVersionMajor: number = 1
   readonly httpVersionMinor: number
   /** Names and values in turn, as sent, without names that have an underscore. */
   rawHeaders: string[]

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { setSocketTimeout } from './connection-of.ts'
 import type { Owner } from './door.ts'
 import type { LeanRequest } from './lean-request.ts'
+import type { PreparedHead } from './prepared-head.ts'
 import { type AnswerSink, type Callback, ResponseBody } from './response-body.ts'
 import { checkValue, fieldLine, fieldName, nodeError } from './response-head.ts'
 
@@ -80,18 +81,17 @@ export class LeanResponse extends ResponseBody {
 
   flushHeaders(): void {
     if (this.lines === undefined) this._implicitHeader()
-    if (this.headSent || this.sink === undefined) return
-    this.socket.write(this.startBody(-1), 'latin1')
+    if (!this.headSent && this.sink !== undefined) this.sendHead()
   }
 
   writeContinue(callback?: Callback): void {
     this._sent100 = true
     this.sink?.continued()
-    this.#interim('HTTP/1.1 100 Continue\r\n\r\n', callback)
+    this.interim('HTTP/1.1 100 Continue\r\n\r\n', callback)
   }
 
   writeProcessing(callback?: Callback): void {
-    this.#interim('HTTP/1.1 102 Processing\r\n\r\n', callback)
+    this.interim('HTTP/1.1 102 Processing\r\n\r\n', callback)
   }
 
   writeEarlyHints(hints: Record<string, string | readonly string[]>, callback?: Callback): void {
@@ -108,7 +108,7 @@ export class LeanResponse extends ResponseBody {
     for (const name of Object.keys(hints)) {
       if (name !== 'link') text += fieldLine(fieldName(name), hints[name])
     }
-    this.#interim(`${text}\r\n`, callback)
+    this.interim(`${text}\r\n`, callback)
   }
 
   write(chunk: unknown, encoding?: BufferEncoding | Callback | null, callback?: Callback): boolean {
@@ -119,7 +119,7 @@ export class LeanResponse extends ResponseBody {
     if (error) return this.#rejectWrite(error, done)
     if (this.lines === undefined) this._implicitHeader()
     if (!this.hasBody) {
-      if (!this.headSent) this.socket.write(this.startBody(-1), 'latin1')
+      if (!this.headSent) this.sendHead()
       process.nextTick(done)
       return true
     }
@@ -143,6 +143,12 @@ export class LeanResponse extends ResponseBody {
     if (done) this.#emitter.once('finish', done)
     this.endBody(body === '' ? undefined : (body as string | Uint8Array | undefined), coding)
     return this
+  }
+
+  /** A whole answer whose head was rendered before; text is latin-1. */
+  sendPrepared(head: PreparedHead, body?: string | Uint8Array): void {
+    this.writePrepared(head)
+    this.end(body, 'latin1')
   }
 
   cork(): void {
@@ -214,6 +220,10 @@ export class LeanResponse extends ResponseBody {
     this.destroyed = true
   }
 
+  protected get canInform(): boolean {
+    return this.sink !== undefined && !this.headSent && !this.finished
+  }
+
   get #emitter(): NodeJS.EventEmitter {
     return this as unknown as NodeJS.EventEmitter
   }
@@ -246,10 +256,11 @@ export class LeanResponse extends ResponseBody {
     return this
   }
 
-  #interim(text: string, callback: Callback | undefined): void {
-    const canSend = this.sink !== undefined && !this.headSent && !this.finished
+  /** An answer before the answer, where one can still be sent. */
+  protected interim(text: string, callback: Callback | undefined): void {
     // RFC 9110 §15.2: an HTTP/1.0 client must not get one
-    if (canSend && this.request.httpVersionMinor === 1) this.socket.write(text, 'latin1', callback)
+    if (this.canInform && this.request.httpVersionMinor === 1)
+      this.socket.write(text, 'latin1', callback)
     else if (callback) process.nextTick(callback)
   }
 }

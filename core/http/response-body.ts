@@ -40,7 +40,8 @@ export class ResponseBody extends ResponseFields {
   bodyBytes = 0
   protected sink: AnswerSink | undefined
   protected headSent = false
-  #trailers = ''
+  /** Field lines that follow the body. */
+  protected trailerLines = ''
   #persistent = true
   /** The body is not what the head says: nothing can follow it. */
   #mismatch = false
@@ -59,13 +60,18 @@ export class ResponseBody extends ResponseFields {
 
   addTrailers(headers: Record<string, unknown> | readonly [string, unknown][]): void {
     const entries = Array.isArray(headers) ? headers : Object.entries(headers)
-    this.#trailers = ''
+    this.trailerLines = ''
     for (const [name, value] of entries as [string, unknown][]) {
       checkName(name, 'Trailer name')
       for (const each of [value].flat()) {
-        this.#trailers += `${name}: ${checkValue(name, each)}\r\n`
+        this.trailerLines += `${name}: ${checkValue(name, each)}\r\n`
       }
     }
+  }
+
+  /** Sends the head; what comes of the body, if any does, is not known yet. */
+  protected sendHead(): void {
+    this.socket.write(this.startBody(-1), 'latin1')
   }
 
   /** Completes the head. `length`: of the whole body where it is known, else -1. */
@@ -236,7 +242,7 @@ export class ResponseBody extends ResponseFields {
 
   #lastChunk(head: string, bytes: Uint8Array | undefined, sink: AnswerSink): void {
     const { socket } = this
-    const last = `0\r\n${this.#trailers}\r\n`
+    const last = `0\r\n${this.trailerLines}\r\n`
     if (bytes === undefined || bytes.length === 0) {
       socket.write(head + last, 'latin1', sink.flushed)
       return

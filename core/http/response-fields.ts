@@ -1,4 +1,5 @@
 import { ServerResponse } from 'node:http'
+import type { PreparedHead } from './prepared-head.ts'
 import {
   checkValue,
   type FieldName,
@@ -133,6 +134,21 @@ export class ResponseFields {
     this.#given = given ?? undefined
     this.lines = lines + fields
     return this
+  }
+
+  /** As writeHead, with what was rendered before. */
+  protected writePrepared(head: PreparedHead): void {
+    // somebody has added fields, or wants to see those of others
+    if (this.#headers !== undefined || this.writeHead !== ResponseFields.prototype.writeHead) {
+      this.writeHead(head.statusCode, head.fields)
+      return
+    }
+    this.#mustBeOpen('write')
+    this.statusCode = head.statusCode
+    this.statusMessage = undefined
+    if (head.statusCode === 204 || head.statusCode === 304) this.hasBody = false
+    this.#given = head.fields
+    this.lines = head.lines
   }
 
   writeHeader(statusCode: number, reason?: string | Headers, headers?: Headers): this {

@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import { type Core, definePlugin, type EngineResponse } from '../../core/index.ts'
+import { type Core, definePlugin, type EngineResponse, type OptionsOf } from '../../core/index.ts'
 import type {} from '../workers/index.ts'
 
 const name = 'health'
@@ -8,7 +8,7 @@ const name = 'health'
 type Obstacle = 'starting' | 'stopping' | 'no worker is alive' | undefined
 
 /** Answers the probes of load balancers and container platforms. */
-export default definePlugin({
+const health = definePlugin({
   name,
   dependencies: ['workers'],
   config: {
@@ -47,6 +47,14 @@ export default definePlugin({
     })
   },
 })
+
+export default health
+
+declare module '../../core/index.ts' {
+  interface Sections {
+    health?: OptionsOf<typeof health>
+  }
+}
 
 /** Follows the generation's life. @returns what stands in the way of requests at the moment. */
 function observe(core: Core): () => Obstacle {

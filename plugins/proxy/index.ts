@@ -111,5 +111,5 @@ export default definePlugin({
   },
 })
 
-/** After all other plugins, which may add listeners. */
+/** After all other plugins: they may add listeners. */
 const LAST = 1_000_000

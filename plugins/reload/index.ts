@@ -1,4 +1,4 @@
-import { definePlugin } from '../../core/index.ts'
+import { definePlugin, type OptionsOf } from '../../core/index.ts'
 import { Reloader } from './reloader.ts'
 
 const name = 'reload'
@@ -11,10 +11,13 @@ declare module '../../core/index.ts' {
     /** undefined without `--reload`. */
     reload: Development | undefined
   }
+  interface Sections {
+    reload?: OptionsOf<typeof reload>
+  }
 }
 
 /** Development: reloads when a file of the application changes, and shows why it cannot be loaded. */
-export default definePlugin({
+const reload = definePlugin({
   name,
   config: {
     enabled: {
@@ -38,3 +41,5 @@ export default definePlugin({
     }
   },
 })
+
+export default reload

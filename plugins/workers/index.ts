@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { type Core, definePlugin } from '../../core/index.ts'
+import { type Core, definePlugin, type OptionsOf } from '../../core/index.ts'
 import type { ToFront } from './front-messages.ts'
 import { FrontPool } from './front-pool.ts'
 import { type Pool, type PoolOptions, WorkerPool } from './pool.ts'
@@ -27,10 +27,13 @@ declare module '../../core/index.ts' {
   interface Services {
     workers: Workers
   }
+  interface Sections {
+    workers?: OptionsOf<typeof workers>
+  }
 }
 
 /** The worker pool: processes behind one queue, watched over and replaced. Knows no language. */
-export default definePlugin({
+const workers = definePlugin({
   name,
   config: {
     count: {
@@ -153,6 +156,8 @@ export default definePlugin({
     core.defer(name, () => pools.stop(0))
   },
 })
+
+export default workers
 
 /** As gunicorn says it: with several threads, sync means gthread. */
 const kindOf = (options: { workerClass: string; threads: number }) =>

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { type Origin, originOf, unmapped } from '../../core/index.ts'
+import { tlsVariables } from './tls-variables.ts'
 
 /**
  * Builds the text of the environ (PEP 3333, RFC 3875): `KEY\0VALUE\0…`, latin-1, quicker than any object. Keys as
@@ -25,9 +26,13 @@ export function buildEnviron(
     `REQUEST_METHOD\0${method}\0SCRIPT_NAME\0${scriptName}\0PATH_INFO\0${path}` +
     `\0QUERY_STRING\0${question < 0 ? '' : url.slice(question + 1)}` +
     `\0RAW_URI\0${url}\0REQUEST_URI\0${url}\0SERVER_PROTOCOL\0${protocol}` +
-    `\0wsgi.url_scheme\0${scheme}${addresses(request, scheme, origin)}${fields(rawHeaders, bodyLength)}\0`
+    `\0wsgi.url_scheme\0${scheme}${scheme === 'https' ? HTTPS : ''}${tlsVariables(socket)}` +
+    `${addresses(request, scheme, origin)}${fields(rawHeaders, bodyLength)}\0`
   )
 }
+
+/** As Apache's CGI has it; a field of that name is `HTTP_HTTPS`. */
+const HTTPS = '\0HTTPS\0on'
 
 /** Whether a target lies under this path, which ends without a slash: by segments, not by characters. */
 export const isUnder = (url = '/', path: string) =>

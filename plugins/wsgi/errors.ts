@@ -8,3 +8,7 @@ export const NoPython = createError<[string]>(
   'WSGI_CORE_NO_PYTHON',
   "no Python interpreter at '%s'; install Python 3.9 or newer, or name one by --python",
 )
+export const NoTypeScript = createError<[string]>(
+  'WSGI_CORE_NO_TYPESCRIPT',
+  "Node %s does not run TypeScript; add tsx by 'npm install tsx', or compile the application",
+)

@@ -1,10 +1,18 @@
-import { open, unlink } from 'node:fs'
+import { closeSync, open, unlink } from 'node:fs'
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import { type EngineResponse, type Hooks, originOf, type ResponseHead } from '../../core/index.ts'
+import {
+  addReplyHeaders,
+  type EngineResponse,
+  type Hooks,
+  originOf,
+  type ResponseHead,
+  sendFile,
+} from '../../core/index.ts'
+import type { FileHandOver } from '../static/index.ts'
 import type { Body, Failure, HandedFile, Job, Source, WorkerPool } from '../workers/index.ts'
-import { addReplyHeaders, parseEarlyHints } from './answer-head.ts'
+import { parseEarlyHints } from './answer-head.ts'
 import { buildEnviron, formatEnviron, isUnder, parseEnviron } from './environ.ts'
 import { beginSharing, endSharing, memoryShare } from './memory-share.ts'
 import { renderPage } from './page.ts'
@@ -17,7 +25,6 @@ import {
   NO_BODY,
   spoolBytes,
 } from './request-body.ts'
-import { sendFile } from './send-file.ts'
 import { Spill } from './spill.ts'
 import type { Storage } from './storage.ts'
 
@@ -52,6 +59,8 @@ export interface Setting {
   readonly buffering: boolean
   /** While the application is developed: the page that shows an error. */
   readonly errorPage?: ((traceback: string) => string) | undefined
+  /** Sends files that the application names, where a plugin is loaded for that. */
+  readonly files: FileHandOver | undefined
   readonly observesEnviron: boolean
   readonly observesResponse: boolean
 }
@@ -196,8 +205,9 @@ export class Exchange implements Job {
       open(`/proc/${pid}/fd/${descriptor}`, 'r', (error, fd) => {
         resolve(!error)
         if (error) return
-        const wanted = this.#over ? 0 : length
-        sendFile(this.#response, fd, offset, wanted, (failure) => this.#break(failure))
+        if (this.#over) return closeSync(fd)
+        const whole = [{ start: offset, length }]
+        sendFile(this.#response, fd, whole, (failure) => this.#break(failure))
       })
     })
   }
@@ -272,8 +282,8 @@ export class Exchange implements Job {
   }
 
   #refuseOutside(rootPath: string): void {
-    const { log } = this.#setting
-    log.error({ path: this.#request.url, rootPath }, 'request outside of the root path')
+    const path = this.#request.url
+    this.#setting.log.error({ path, rootPath }, 'request outside of the root path')
     this.#refuse(500)
   }
 
@@ -311,8 +321,18 @@ export class Exchange implements Job {
     const fields = head.split('\0')
     const status = fields.shift() as string
     const code = Number(status.slice(0, 3))
+    if (this.#handOver(fields)) return false
     if (code < 200) this.#response.shouldKeepAlive = false // no answer can follow a final 1xx
     return this.#writeHead(code, status.slice(4), fields)
+  }
+
+  /** @returns whether a file goes out in place of the answer, of which nothing more is wanted then. */
+  #handOver(fields: readonly string[]): boolean {
+    const sent = this.#setting.files?.handOver(fields, this.#request, this.#response, this.#reply)
+    if (sent === undefined) return false
+    this.#over = true
+    sent.catch((error: Error) => this.#tapFailed(error))
+    return true
   }
 
   /** @returns whether it went out. If not, a page that says so did. */

@@ -4,12 +4,19 @@ import {
   definePlugin,
   type EngineResponse,
   isTapped,
+  type OptionsOf,
+  type PluginUse,
   version,
 } from '../../core/index.ts'
 import type {} from '../reload/index.ts'
+import type {} from '../static/index.ts'
 import type { Runtime, WorkerPool } from '../workers/index.ts'
 import { NoApplication } from './errors.ts'
 import { Exchange, type Setting } from './exchange.ts'
+import type { Application, FetchHandler, NodeHandler } from './javascript/application.ts'
+import { serveInFront } from './javascript/in-front.ts'
+import { INTERFACES } from './javascript/kind.ts'
+import { isJavaScript, nodeRuntime } from './node-runtime.ts'
 import { restoreRequest, routableUrl } from './odd-requests.ts'
 import { findPython, SPAWNER } from './python.ts'
 import { Storage } from './storage.ts'
@@ -20,11 +27,17 @@ const STOP_GRACE = 2000
 
 const config = {
   app: {
-    doc: 'The application, MODULE:NAME; the command line gives it as APP.',
+    doc: 'The application, MODULE:NAME or ./FILE.js:NAME; the command line gives it as APP.',
     format: 'text',
     default: null as string | null,
     nullable: true,
     env: 'WSGI_CORE_APP',
+  },
+  interface: {
+    doc: "What an application in JavaScript is: WSGI-style, a Fastify app or plugin, a (req, res) handler, a fetch handler; 'auto' tells by its shape.",
+    format: INTERFACES,
+    default: 'auto',
+    arg: 'interface',
   },
   python: {
     doc: 'Python interpreter or virtual environment. Default: VIRTUAL_ENV, .venv, python3.',
@@ -90,6 +103,7 @@ const config = {
 
 type WsgiOptions = {
   readonly app: string | null
+  readonly interface: (typeof INTERFACES)[number]
   readonly python: string | null
   readonly pythonpath: readonly string[]
   readonly env: readonly string[]
@@ -98,7 +112,7 @@ type WsgiOptions = {
 }
 
 /** Serves a WSGI application (PEP 3333) in the workers' pool. */
-export default definePlugin({
+const inWorkers = definePlugin({
   name,
   dependencies: ['workers', 'reload', 'proxy'],
   config,
@@ -107,7 +121,7 @@ export default definePlugin({
     let pool: WorkerPool
     let spools: string | undefined
     core.hooks.prepare.tap(name, () => {
-      pool = core.service('workers').createPool(pythonRuntime(core, options))
+      pool = core.service('workers').createPool(runtimeOf(core, options))
       core.defer(name, () => pool.stop(STOP_GRACE))
       if (options.tmpUploadDir !== null) spools = makeSpools(core, options.tmpUploadDir)
       pool.launch()
@@ -133,6 +147,75 @@ export default definePlugin({
   },
 })
 
+type Given = OptionsOf<typeof inWorkers>
+type InFront<Kind> = Pick<Given, 'rootPath'> & { readonly interface?: Kind }
+
+interface Wsgi {
+  /** Serves a function, WSGI-style, in this process. */
+  (app: Application, options?: InFront<'auto' | 'wsgi'>): PluginUse
+  /** Serves a Connect or Express handler in this process. */
+  (app: NodeHandler, options: InFront<'node'>): PluginUse
+  /** Serves a fetch handler in this process. */
+  (app: FetchHandler | { fetch: FetchHandler }, options: InFront<'fetch'>): PluginUse
+  /** Serves a Fastify application or plugin in this process. */
+  (app: object, options: InFront<'fastify'>): PluginUse
+  /** Serves an application in workers, `wsgi({ app: 'hello:app' })`. */
+  (options?: Given): PluginUse
+}
+
+/** Has an `app` that is a value, not a target. */
+const IN_FRONT = { rootPath: config.rootPath, interface: config.interface }
+
+const inFront = (app: unknown) =>
+  definePlugin({
+    name,
+    config: IN_FRONT,
+    apply: (core, options) => serveInFront(core, app, options),
+  })
+
+const isOptions = (value: unknown, more: unknown) =>
+  value === undefined || (typeof value !== 'function' && more === undefined && !isApp(value))
+
+const isApp = (value: unknown) => typeof (value as { routing?: unknown }).routing === 'function'
+
+const wsgi = ((first?: unknown, more?: object) =>
+  isOptions(first, more) ? inWorkers(first as Given) : inFront(first)(more as never)) as Wsgi &
+  typeof inWorkers
+
+for (const key of ['name', 'config', 'dependencies', 'apply', 'supervise'] as const) {
+  Object.defineProperty(wsgi, key, { value: inWorkers[key] })
+}
+
+/** WSGI applications: `wsgi({ app: 'hello:app' })` in workers, `wsgi(app)` in this process. */
+export default wsgi
+
+export type {
+  Application,
+  Environ as JavaScriptEnviron,
+  FetchHandler,
+  Header,
+  Input,
+  NodeHandler,
+  StartResponse,
+} from './javascript/application.ts'
+
+declare module '../../core/index.ts' {
+  interface Sections {
+    wsgi?: OptionsOf<typeof inWorkers>
+  }
+}
+
+/** Python or Node, by the target. */
+const runtimeOf = (core: Core, options: WsgiOptions): Runtime =>
+  isJavaScript(options.app ?? '')
+    ? nodeRuntime(core, variablesOf(options), options)
+    : pythonRuntime(core, options)
+
+const variablesOf = ({ env }: WsgiOptions) => ({
+  ...process.env,
+  ...Object.fromEntries(env.map(splitPair)),
+})
+
 /** Where the application is developed, one that cannot be loaded is shown as it is. */
 async function becomeReady(core: Core, pool: WorkerPool, pythonpath: readonly string[]) {
   try {
@@ -148,12 +231,10 @@ async function becomeReady(core: Core, pool: WorkerPool, pythonpath: readonly st
   }
 }
 
-function pythonRuntime(
-  core: Core,
-  { app, python, pythonpath, env, shareImports, sendfile }: WsgiOptions,
-): Runtime {
+function pythonRuntime(core: Core, options: WsgiOptions): Runtime {
+  const { app, python, pythonpath, shareImports, sendfile } = options
   const development = core.service('reload')
-  const variables = { ...process.env, ...Object.fromEntries(env.map(splitPair)) }
+  const variables = variablesOf(options)
   return {
     command: findPython(python, core.cwd, variables),
     args: [SPAWNER, ...(core.options.procName ? [core.options.procName] : [])],
@@ -207,6 +288,7 @@ function createSetting(
     },
     buffering: options.requestBuffering,
     errorPage: core.service('reload')?.errorPage,
+    files: core.findService('static'),
     observesEnviron: isTapped(core.hooks.environ),
     observesResponse: isTapped(core.hooks.response),
   }

@@ -24,6 +24,8 @@ export interface ServerOptions {
   readonly bind?: string | null
   /** A program that starts the server, with its arguments: `unshare`, `setpriv`. */
   readonly wrapper?: readonly string[]
+  /** Another installation than this checkout. */
+  readonly bin?: string
 }
 
 export interface Reply {
@@ -76,9 +78,9 @@ export class ServerProcess {
   #url = ''
 
   constructor(args: readonly string[], options: ServerOptions) {
-    const { cwd, env = {}, bind = '127.0.0.1:0', wrapper = [] } = options
+    const { cwd, env = {}, bind = '127.0.0.1:0', wrapper = [], bin = BIN } = options
     const given = bind === null ? args : ['--bind', bind, ...args]
-    const [program = '', ...words] = [...wrapper, process.execPath, BIN, ...given]
+    const [program = '', ...words] = [...wrapper, process.execPath, bin, ...given]
     this.#process = spawn(program, words, {
       cwd,
       env: { ...inherited(), TMPDIR: this.folder, PYTHONDONTWRITEBYTECODE: '1', ...env },

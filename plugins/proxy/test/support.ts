@@ -14,6 +14,15 @@ const DEFAULTS = Object.fromEntries(
 export const gateWith = (options: Case['options'] = {}) =>
   new Gate(resolveSettings({ ...DEFAULTS, ...options }, pino({ enabled: false })))
 
+/** What is asked of a connection over TLS. */
+const TLS = {
+  encrypted: true,
+  getProtocol: () => 'TLSv1.3',
+  getCipher: () => ({ name: 'TLS_AES_128_GCM_SHA256' }),
+  isSessionReused: () => false,
+  getPeerX509Certificate: () => undefined,
+}
+
 /** A connection from there. '' : whoever it was has left. */
 export function socketFrom(peer: string, tls = false): never {
   const isUnix = peer === 'unix'
@@ -23,7 +32,7 @@ export function socketFrom(peer: string, tls = false): never {
     destroyed: peer === '',
     ...(isUnix || peer === '' ? {} : there),
     ...(isUnix ? {} : here),
-    ...(tls && { encrypted: true }),
+    ...(tls && TLS),
   } as never
 }
 

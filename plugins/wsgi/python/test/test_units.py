@@ -67,6 +67,15 @@ class HeadTest(unittest.TestCase):
     def test_several_lengths(self) -> None:
         self.assertRaises(ValueError, self.encode, "200 OK", [("Content-Length", "5"), ("content-length", "5")])
 
+    def test_a_file_in_place_of_the_body(self) -> None:
+        fields = [("Content-Length", "28"), ("X-Sendfile", "/a"), ("Content-length-x", "1")]
+        encoded, length, _ = self.encode(headers=fields)
+        self.assertEqual(length, 28)
+        self.assertTrue(head.names_file(encoded))
+        self.assertEqual(head.without_length(encoded), b"200 OK\0X-Sendfile\0/a\0Content-length-x\x001")
+        self.assertTrue(head.names_file(self.encode(headers=[("x-accel-REDIRECT", "/a")])[0]))
+        self.assertFalse(head.names_file(self.encode(headers=[("X", "x-sendfile")])[0]))
+
     def test_caches_are_bounded(self) -> None:
         for index in range(2_000):
             self.encode(f"200 reason {index}", [(f"X-Name-{index}", "x")])

@@ -65,6 +65,18 @@ def encode_head(status: str, headers: list) -> tuple[bytes, int | None, bool]:
     return head, length, bodiless
 
 
+def names_file(head: bytes) -> bool:
+    """Whether the server is to send a file in place of the body; the length is that of the file then."""
+    names = head.lower().split(b"\0")[1::2]
+    return b"x-sendfile" in names or b"x-accel-redirect" in names
+
+
+def without_length(head: bytes) -> bytes:
+    status, *flat = head.split(b"\0")
+    pairs = zip(flat[::2], flat[1::2])
+    return b"\0".join([status, *(text for pair in pairs if pair[0].lower() != b"content-length" for text in pair)])
+
+
 def learn_status(status: str) -> bool:
     if not isinstance(status, str) or not STATUS(status):
         raise ValueError(f"status must be 'NNN reason', not {status!r}")

@@ -6,7 +6,7 @@ import time
 
 from .control import format_error, log
 from .file_wrapper import FileWrapper, locate_file
-from .head import encode_head
+from .head import encode_head, names_file, without_length
 from .link import COPY_LIMIT
 from .module_files import ModuleFiles, files_of_error
 from .protocol import (
@@ -155,7 +155,9 @@ class Answer:
         if self.bodiless:
             return head, b""
         if self.length is not None and size < self.length:
-            raise BrokenAnswer(f"app gave {size} of the {self.length} bytes of its Content-Length")
+            if size or not names_file(head):
+                raise BrokenAnswer(f"app gave {size} of the {self.length} bytes of its Content-Length")
+            head = without_length(head)
         if self.length is not None and size > self.length:
             self.report_excess()
             body = body[: self.length]

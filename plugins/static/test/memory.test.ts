@@ -1,0 +1,204 @@
+import { once } from 'node:events'
+import {
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import * as assert from 'uvu/assert'
+import { startServer } from '../../../test/helpers/server-process.ts'
+import { Memory } from '../memory.ts'
+import type { StoredFile } from '../stored-file.ts'
+import { type Context, start, withFolder, write } from './support.ts'
+
+const test = withFolder('static: memory')
+
+/** Descriptors of this process that are open below the folder. */
+const openFiles = ({ folder }: Context) =>
+  readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(folder)
+    } catch {
+      return false // closed in between
+    }
+  }).length
+
+async function until(what: string, holds: () => unknown): Promise<void> {
+  for (let turn = 0; turn < 3000; turn++) {
+    if (await holds()) return
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  assert.unreachable(`it never came that ${what}`)
+}
+
+for (const [what, change] of [
+  ['that is written anew', (path: string) => writeFileSync(path, 'newer')],
+  [
+    'that another one replaces',
+    (path: string) => {
+      writeFileSync(`${path}.tmp`, 'newer')
+      const { atime, mtime } = statSync(path)
+      utimesSync(`${path}.tmp`, atime, mtime)
+      renameSync(`${path}.tmp`, path)
+    },
+  ],
+] as const) {
+  test(`a file ${what} is seen within a second or so`, async (context) => {
+    write(context, { 'a.txt': 'older' })
+    const site = await start(context, { alias: ['/s/=site'] })
+    const before = await site.ask('/s/a.txt')
+    assert.is(before.body, 'older')
+    change(join(context.folder, 'site/a.txt'))
+    await until('the new one is served', async () => (await site.ask('/s/a.txt')).body === 'newer')
+    assert.is.not((await site.ask('/s/a.txt')).headers.etag, '')
+  })
+}
+
+test('a file that is removed is gone, and a neighbour that comes or goes is seen', async (context) => {
+  write(context, { 'a.js': 'plain', 'b.js': 'plain', 'b.js.br': 'brotli' })
+  const site = await start(context, { alias: ['/s/=site'] })
+  const headers = { 'Accept-Encoding': 'br' }
+  const ask = async (path: string) => (await site.ask(path, { headers })).body
+  assert.equal([await ask('/s/a.js'), await ask('/s/b.js')], ['plain', 'brotli'])
+  write(context, { 'a.js.br': 'brotli' })
+  rmSync(join(context.folder, 'site/b.js.br'))
+  await until('the new neighbour is sent', async () => (await ask('/s/a.js')) === 'brotli')
+  await until('the old neighbour is not', async () => (await ask('/s/b.js')) === 'plain')
+  rmSync(join(context.folder, 'site/a.js'))
+  await until('it is gone', async () => (await site.ask('/s/a.js')).status === 404)
+})
+
+test('a file that changes twice within its timestamps is read again', async (context) => {
+  const path = join(context.folder, 'site/a.txt')
+  const now = new Date()
+  const put = (text: string) => {
+    writeFileSync(path, text)
+    utimesSync(path, now, now)
+  }
+  put('one')
+  const site = await start(context, { alias: ['/s/=site'] })
+  assert.is((await site.ask('/s/a.txt')).body, 'one')
+  put('two')
+  await until('it is read again', async () => (await site.ask('/s/a.txt')).body === 'two')
+})
+
+/** What the budget needs to know of a file. */
+function fake(key: string, bytes: number) {
+  let left = () => {}
+  return {
+    key,
+    bytes,
+    wasUsed: false,
+    users: 0,
+    leave(done: () => void) {
+      if (this.users === 0) done()
+      else left = done
+    },
+    finish: () => left(),
+  }
+}
+const put = (memory: Memory, file: ReturnType<typeof fake>) =>
+  memory.put(file as unknown as StoredFile)
+
+test('the budget holds, and what is used stays', () => {
+  const memory = new Memory(100)
+  const dropped: string[] = []
+  memory.dropped = ({ key }) => dropped.push(key)
+  for (const key of ['a', 'b', 'c', 'd']) put(memory, fake(key, 25))
+  assert.is(memory.bytes, 100)
+  memory.get('a')
+  put(memory, fake('e', 25))
+  assert.equal([memory.bytes, dropped], [100, ['b']])
+  put(memory, fake('a', 25)) // the same once more
+  assert.equal([memory.bytes, dropped], [100, ['b', 'a']])
+})
+
+test('what was dropped and is still being sent counts', () => {
+  const memory = new Memory(100)
+  const slow = Object.assign(fake('a', 60), { users: 1 })
+  put(memory, slow)
+  memory.drop('a')
+  assert.is(memory.bytes, 60)
+  assert.not.ok(memory.wants('b', 24 + 17))
+  slow.finish()
+  assert.is(memory.bytes, 0)
+})
+
+test('large files are kept once they are asked for again, those of a quarter of the budget at most', () => {
+  const memory = new Memory(64 * 1_048_576)
+  const size = 10 * 1_048_576
+  assert.equal(
+    [memory.wants('a', size), memory.wants('b', size), memory.wants('a', size)],
+    [false, false, true],
+  )
+  assert.equal([memory.wants('c', 1_048_576), memory.wants('c', 17 * 1_048_576)], [true, false])
+  assert.not.ok(new Memory(0).wants('a', 1))
+})
+
+test('no file stays open: neither those in memory, nor those that are sent, nor where the client leaves', async (context) => {
+  write(context, { 'a.txt': 'a', 'a.txt.gz': 'a', 'index.html': 'x', 'sub/x': 'x' })
+  const path = join(context.folder, 'site/large.bin')
+  writeFileSync(path, '')
+  truncateSync(path, 200 * 1_048_576)
+  const site = await start(context, { alias: ['/s/=site'], autoindex: true })
+  for (const url of ['/s/a.txt', '/s/', '/s/sub', '/s/sub/', '/s/none', '/s/large.bin/x'])
+    await site.ask(url)
+  for (const [method, headers] of [
+    ['HEAD', {}],
+    ['GET', { Range: 'bytes=0-10' }],
+    ['GET', { Range: 'bytes=999999999-' }],
+    ['GET', { 'If-None-Match': '*' }],
+    ['GET', { 'If-Match': '"x"' }],
+    ['POST', { 'Content-Length': '0' }],
+  ] as const) {
+    await site.ask('/s/large.bin', { method, headers: headers as never })
+  }
+  await until('nothing is open', () => openFiles(context) === 0)
+  const connection = await site.connect()
+  connection.send('GET /s/large.bin HTTP/1.1\r\nHost: test\r\n\r\n')
+  await connection.receive(/\r\n\r\n/)
+  connection.socket.pause()
+  assert.is(openFiles(context), 1)
+  connection.destroy()
+  await until('it is closed', () => openFiles(context) === 0)
+})
+
+test('slow readers of a file of 3 GB take little memory, all of them together', async (context) => {
+  const path = join(context.folder, 'site/huge.bin')
+  writeFileSync(path, '')
+  truncateSync(path, 3 * 1024 ** 3)
+  const options = ['--plugins', 'static', '--static', '/s/=site']
+  const server = await startServer(options, { cwd: context.folder })
+  context.undo.push(() => server.stop())
+  const { hostname, port } = new URL(server.url)
+  const read = async (rounds: number) => {
+    const socket = connect(Number(port), hostname)
+    socket.write('GET /s/huge.bin HTTP/1.1\r\nHost: test\r\n\r\n')
+    for (let round = 0; round < rounds; round++) {
+      await once(socket, 'readable')
+      while (socket.read() !== null);
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    socket.destroy()
+    return socket.bytesRead
+  }
+  await read(20)
+  const before = server.memory()
+  let most = before
+  const timer = setInterval(() => {
+    most = Math.max(most, server.memory())
+  }, 20)
+  const bytes = await Promise.all(Array.from({ length: 20 }, () => read(40)))
+  clearInterval(timer)
+  for (const each of bytes) assert.ok(each > 1_000_000)
+  const megabytes = (most - before) / 1_048_576
+  assert.ok(megabytes < 100, `${megabytes} MB more for ${bytes}`)
+})
+
+test.run()

@@ -1,0 +1,224 @@
+import { STATUS_CODES } from 'node:http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
+import {
+  addReplyHeaders,
+  type EngineResponse,
+  type Hooks,
+  type ResponseHead,
+} from '../../../core/index.ts'
+import { parseEarlyHints } from '../answer-head.ts'
+import { buildEnviron, formatEnviron, isUnder, parseEnviron } from '../environ.ts'
+import { renderPage } from '../page.ts'
+import { declaredLength, NO_BODY } from '../request-body.ts'
+import { Answer, BrokenAnswer, type Outlet } from './answer.ts'
+import type { Application } from './application.ts'
+import { type Base, createEnviron } from './environ.ts'
+import type { Head } from './head.ts'
+import { MemoryInput, streamInput } from './input.ts'
+
+/** Bodies up to here are joined with their head into one string and one write. */
+const JOIN_LIMIT = 4096
+
+/** What all exchanges of a generation share. */
+export interface FrontSetting {
+  readonly app: Application
+  readonly rootPath: string
+  readonly base: Base
+  readonly hooks: Hooks
+  readonly log: Logger
+  readonly observesEnviron: boolean
+  readonly observesResponse: boolean
+}
+
+/** One request for an application that runs in this process, and its answer on the way to the client. */
+export class FrontExchange implements Outlet {
+  readonly #setting: FrontSetting
+  readonly #request: FastifyRequest
+  readonly #reply: FastifyReply
+  readonly #response: EngineResponse
+  readonly #answer: Answer
+  #environ = ''
+  #room: (() => void) | undefined
+  gone = false
+
+  constructor(request: FastifyRequest, reply: FastifyReply, setting: FrontSetting) {
+    this.#setting = setting
+    this.#request = request
+    this.#reply = reply
+    this.#response = reply.raw as EngineResponse
+    this.#response.owner = this
+    this.#answer = new Answer(this, request.raw.method === 'HEAD')
+  }
+
+  start(): void {
+    const { rootPath, app, base } = this.#setting
+    const { raw } = this.#request
+    const declared = declaredLength(raw.rawHeaders)
+    if (rootPath !== '' && !isUnder(raw.url, rootPath)) return this.#refuseOutside()
+    const length = declared === NO_BODY ? undefined : declared
+    const pairs = buildEnviron(raw, length, rootPath)
+    if (pairs === undefined) return this.#refuse(400)
+    this.#environ = pairs
+    if (this.#setting.observesEnviron && !this.#observeEnviron()) return
+    const environ = createEnviron(this.#environ, base)
+    environ['wsgi.input'] = declared === NO_BODY ? new MemoryInput() : streamInput(() => raw)
+    this.#answer.run(app, environ)
+  }
+
+  /** Of the environ, by name in lower case. */
+  variable(name: string): string | undefined {
+    for (const [key, value] of parseEnviron(this.#environ)) {
+      if (key.toLowerCase() === name) return value
+    }
+    return undefined
+  }
+
+  /** The answer is out, or the client has left. */
+  closed(completed: boolean): void {
+    this.gone = true
+    this.#room?.()
+    if (!completed) this.#answer.cancel()
+  }
+
+  whole(head: Head, body: Uint8Array): void {
+    if (!this.#writeHead(head.code, head.reason, head.fields)) return
+    if (body.length > JOIN_LIMIT) this.#response.end(body)
+    else this.#response.end(asBuffer(body).toString('latin1'), 'latin1')
+  }
+
+  head({ code, reason, fields }: Head): void {
+    if (code < 200) this.#response.shouldKeepAlive = false // no answer can follow a final 1xx
+    this.#writeHead(code, reason, fields)
+  }
+
+  data(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.gone || this.#response.write(chunk)) return undefined
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#room = undefined
+        this.#response.off('drain', done)
+        resolve()
+      }
+      this.#room = done
+      this.#response.on('drain', done)
+    })
+  }
+
+  end(): void {
+    if (!this.gone) this.#response.end()
+  }
+
+  hints({ fields }: Head): void {
+    const hints = parseEarlyHints(['103 Early Hints', ...fields].join('\0'))
+    // RFC 9110 §15.2: HTTP/1.0 knows no 1xx
+    if (!hints || this.#request.raw.httpVersion === '1.0') return
+    this.#response.writeEarlyHints(hints)
+  }
+
+  fail(error: unknown, headSent: boolean): void {
+    if (error === undefined) return
+    const cause = error instanceof Error ? error : new Error(String(error))
+    const { method, url } = this.#request.raw
+    if (error instanceof BrokenAnswer) this.#setting.log.error({ method, url }, error.message)
+    else this.#setting.log.error({ err: cause, method, url }, 'Error handling request')
+    this.#tellFailed(cause)
+    if (headSent) this.#cutOff()
+    else this.#sendPage(500)
+  }
+
+  report(level: 'warning' | 'error', message: string, error?: unknown): void {
+    const { method, url } = this.#request.raw
+    const details = { ...(error !== undefined && { err: error }), method, url }
+    this.#setting.log[level === 'warning' ? 'warn' : 'error'](details, message)
+  }
+
+  done(): void {}
+
+  /** @returns whether the taps let the request go on. */
+  #observeEnviron(): boolean {
+    try {
+      const changed = parseEnviron(this.#environ)
+      this.#setting.hooks.environ.call(changed, this.#request)
+      this.#environ = formatEnviron(changed)
+      return true
+    } catch (error) {
+      this.#tapFailed(error as Error)
+      return false
+    }
+  }
+
+  /** @returns whether it went out. If not, a page that says so did. */
+  #writeHead(code: number, reason: string | undefined, fields: string[]): boolean {
+    if (this.#response.headersSent) return false // the engine has refused the rest of the body
+    const headers = addReplyHeaders(fields, this.#reply)
+    if (!this.#setting.observesResponse) {
+      this.#response.writeHead(code, reason, headers)
+      return true
+    }
+    try {
+      this.#writeObserved(code, reason, headers)
+      return true
+    } catch (error) {
+      this.#tapFailed(error as Error)
+      return false
+    }
+  }
+
+  #writeObserved(statusCode: number, reason: string | undefined, fields: string[]): void {
+    const head: ResponseHead = { statusCode, headers: [] }
+    for (let index = 0; index < fields.length; index += 2) {
+      head.headers.push([fields[index] as string, fields[index + 1] as string])
+    }
+    this.#setting.hooks.response.call(head, this.#request)
+    const same = head.statusCode === statusCode
+    this.#response.writeHead(head.statusCode, same ? reason : undefined, head.headers.flat())
+  }
+
+  /** A tap that throws costs its request, and no other. The page goes out untouched. */
+  #tapFailed(error: Error): void {
+    this.report('error', 'request failed', error)
+    this.#tellFailed(error)
+    const { page, headers } = renderPage(500, this.#response.shouldKeepAlive)
+    this.#response.writeHead(500, STATUS_CODES[500], headers)
+    this.#response.end(page)
+    this.gone = true
+    this.#answer.cancel()
+  }
+
+  #tellFailed(error: Error): void {
+    try {
+      this.#setting.hooks.failed.call(error, this.#request.raw)
+    } catch (err) {
+      this.#setting.log.error({ err }, 'request failed')
+    }
+  }
+
+  /** The client must see that the answer is not whole; what the app gave before still goes out. */
+  #cutOff(): void {
+    this.gone = true
+    const response = this.#response
+    if (response.socket?.writable) response.socket.write('', () => response.destroy())
+    else response.destroy()
+  }
+
+  #refuseOutside(): void {
+    const { log, rootPath } = this.#setting
+    log.error({ path: this.#request.raw.url, rootPath }, 'request outside of the root path')
+    this.#refuse(500)
+  }
+
+  /** The request itself is at fault; what is left of its body is not read. */
+  #refuse(status: number): void {
+    this.#response.shouldKeepAlive = false
+    this.#sendPage(status)
+  }
+
+  #sendPage(status: number): void {
+    const { page, headers } = renderPage(status, this.#response.shouldKeepAlive)
+    if (this.#writeHead(status, undefined, headers)) this.#response.end(page)
+  }
+}
+
+const asBuffer = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

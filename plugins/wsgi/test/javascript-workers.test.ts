@@ -1,0 +1,175 @@
+import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  runCommand,
+  type ServerProcess,
+  startServer,
+  until,
+} from '../../../test/helpers/server-process.ts'
+
+const APPS = fileURLToPath(new URL('apps', import.meta.url))
+
+interface Context {
+  folder: string
+  servers: ServerProcess[]
+}
+
+const workers = suite<Context>('applications in JavaScript, in workers')
+
+workers.before.each((context) => {
+  context.folder = mkdtempSync(join(tmpdir(), 'wsgi-core-js-'))
+  context.servers = []
+})
+workers.after.each(async ({ folder, servers }) => {
+  for (const server of servers) await server.stop()
+  rmSync(folder, { recursive: true })
+})
+
+async function start({ servers }: Context, args: readonly string[], cwd = APPS) {
+  const server = await startServer(args, { cwd })
+  servers.push(server)
+  return server
+}
+
+const SERVICE = './service.mjs:app'
+const body = async (server: ServerProcess, path: string, options = {}) =>
+  (await server.request(path, options)).body
+
+workers('serves requests with bodies and answers of all sizes', async (context) => {
+  const server = await start(context, ['-w', '2', SERVICE])
+  assert.is(await body(server, '/'), 'service')
+  for (const size of [0, 3, 10_000, 300_000]) {
+    const options = { method: 'POST', body: 'x'.repeat(size) }
+    assert.is(await body(server, '/echo', options), options.body)
+    assert.is(await body(server, '/sizes', options), String(size))
+  }
+  assert.is((await body(server, '/big')).length, 3_000_000)
+  const { status } = await server.request('/fail')
+  assert.is(status, 500)
+  assert.match(await server.line(/the app says no/), 'Error')
+})
+
+workers('reads bodies on demand', async (context) => {
+  const server = await start(context, ['--no-request-buffering', SERVICE])
+  const options = { method: 'POST', body: 'x'.repeat(300_000) }
+  assert.is(await body(server, '/echo', options), options.body)
+})
+
+workers('executes as many requests at a time as --threads says', async (context) => {
+  const server = await start(context, ['--threads', '3', SERVICE])
+  const file = join(context.folder, 'go')
+  const waiting = [1, 2].map(() => body(server, `/wait?${file}`))
+  await until('two are executed', async () => (await body(server, '/running')) === '2')
+  writeFileSync(file, '')
+  assert.equal((await Promise.all(waiting)).sort(), ['2', '2'])
+})
+
+workers('ends a worker over its time, be it busy or waiting, and replaces it', async (context) => {
+  const server = await start(context, ['-t', '1', SERVICE])
+  for (const path of ['/busy', '/never']) {
+    const pid = await body(server, '/pid')
+    assert.is((await server.request(path)).status, 504)
+    await until('another serves', async () => ![pid, ''].includes(await body(server, '/pid')))
+  }
+})
+
+workers('a worker that crashes or exits costs its request, and is replaced', async (context) => {
+  const server = await start(context, [SERVICE])
+  for (const path of ['/crash', '/exit']) {
+    assert.is((await server.request(path)).status, 502)
+    assert.is(await body(server, '/'), 'service')
+  }
+  await server.line(/nobody catches this/)
+  await server.line(/ended by code 7/)
+})
+
+workers('replaces a worker after --max-requests, without losing any', async (context) => {
+  const server = await start(context, ['--max-requests', '5', SERVICE])
+  const pids = new Set<string>()
+  for (let count = 0; count < 40; count++) pids.add(await body(server, '/pid'))
+  await until('another serves', async () => pids.add(await body(server, '/pid')).size > 1)
+})
+
+workers('a reload by HUP serves the application as it is now', async (context) => {
+  const file = join(context.folder, 'app.cjs')
+  const write = (word: string) =>
+    writeFileSync(
+      file,
+      `exports.app = (environ, start) => { start('200 OK', []); return Buffer.from('${word}') }`,
+    )
+  write('one')
+  const server = await start(context, ['-w', '2', './app.cjs'], context.folder)
+  assert.is(await body(server, '/'), 'one')
+  write('two')
+  server.signal('SIGHUP')
+  await until('the new one answers', async () => (await body(server, '/')) === 'two')
+})
+
+workers('--reload sees a changed file, of ES modules too', async (context) => {
+  const file = (name: string) => join(context.folder, name)
+  const part = (word: string) => writeFileSync(file('part.mjs'), `export const word = '${word}'`)
+  part('one')
+  const app = `import { word } from './part.mjs'
+    export default (environ, start) => { start('200 OK', []); return Buffer.from(word) }`
+  writeFileSync(file('app.mjs'), app)
+  const server = await start(context, ['--reload', './app.mjs'], context.folder)
+  assert.is(await body(server, '/'), 'one')
+  part('two')
+  utimesSync(file('part.mjs'), Date.now() / 1000, Date.now() / 1000 + 2)
+  await until('the new one answers', async () => (await body(server, '/')) === 'two')
+})
+
+workers('loads TypeScript', async (context) => {
+  const text = `const word: string = 'typed'
+    export function app(environ: object, start: (status: string, headers: []) => void) {
+      start('200 OK', [])
+      return Buffer.from(word)
+    }`
+  writeFileSync(join(context.folder, 'app.ts'), text)
+  const server = await start(context, ['app.ts:app'], context.folder)
+  assert.is(await body(server, '/'), 'typed')
+})
+
+for (const [target, args, expected] of [
+  ['./service.mjs:create("tea", {"loud": true})', [], 'TEA'],
+  ["./service.mjs:create('tea', {})", [], 'tea'],
+  ['./service.mjs:inner.handler', ['--interface', 'node'], 'node /x'],
+  ['./service.mjs', [], 'fetch /x'],
+] as const) {
+  workers(`serves the target ${target}`, async (context) => {
+    const server = await start(context, [...args, target])
+    assert.is(await body(server, '/x'), expected)
+  })
+}
+
+for (const [target, code, text] of [
+  ['./nothing.mjs:app', 3, "no file '.*nothing.mjs'; check the target"],
+  ['./service.mjs:nothing', 4, "no export 'nothing' in the target"],
+  ['./service.mjs:number', 4, 'is a number; name an application, or say what it is by --interface'],
+  ['./service.mjs:create(process.pid)', 4, 'with literal arguments'],
+  ['./broken.cjs', 3, "import of '.*broken.cjs' failed: Error: this does not load"],
+] as const) {
+  workers(`ends the start with ${code} for ${target}`, async ({ folder }) => {
+    writeFileSync(join(folder, 'broken.cjs'), "throw new Error('this does not load')")
+    const cwd = target.includes('broken') ? folder : APPS
+    const end = await runCommand([target], { cwd })
+    assert.is(end.code, code, end.output)
+    assert.match(end.output, new RegExp(text))
+  })
+}
+
+workers('leaves nothing behind', async (context) => {
+  const server = await start(context, ['-w', '2', SERVICE])
+  const pid = Number(await body(server, '/pid'))
+  const { folder } = server
+  assert.is(await server.stop(), 0)
+  context.servers = []
+  assert.not(existsSync(folder))
+  assert.throws(() => process.kill(pid, 0), /ESRCH/)
+})
+
+workers.run()

@@ -1,0 +1,64 @@
+import type { X509Certificate } from 'node:crypto'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+
+/** What is known of a TLS connection is the same for all of its requests. */
+const known = new WeakMap<object, string>()
+
+/** The part of an environ that says what Apache's and nginx's variables say of TLS; '' without TLS. */
+export function tlsVariables(socket: Socket): string {
+  if (!(socket as TLSSocket).encrypted) return ''
+  let text = known.get(socket)
+  if (text === undefined) {
+    text = describe(socket as TLSSocket)
+    known.set(socket, text)
+  }
+  return text
+}
+
+function describe(socket: TLSSocket): string {
+  const sni = socket.servername
+  return format({
+    SSL_PROTOCOL: socket.getProtocol() ?? '',
+    SSL_CIPHER: socket.getCipher()?.name ?? '',
+    ...(typeof sni === 'string' && sni !== '' && { SSL_TLS_SNI: sni }),
+    SSL_SESSION_RESUMED: socket.isSessionReused() ? 'Resumed' : 'Initial',
+    ...describeClient(socket),
+  })
+}
+
+function describeClient(socket: TLSSocket): Record<string, string> {
+  const certificate = socket.getPeerX509Certificate()
+  if (certificate === undefined) return { SSL_CLIENT_VERIFY: 'NONE' }
+  const { authorizationError: fault } = socket
+  return {
+    SSL_CLIENT_VERIFY: socket.authorized ? 'SUCCESS' : `FAILED:${fault}`,
+    SSL_CLIENT_S_DN: distinguishedName(certificate.subject),
+    SSL_CLIENT_I_DN: distinguishedName(certificate.issuer),
+    SSL_CLIENT_M_SERIAL: certificate.serialNumber,
+    SSL_CLIENT_V_START: certificate.validFrom,
+    SSL_CLIENT_V_END: certificate.validTo,
+    SSL_CLIENT_CERT: pemOf(certificate),
+  }
+}
+
+/** In the form of RFC 2253. Node has a line for each part, in the certificate's order, escaped already. */
+const distinguishedName = (lines = '') =>
+  lines
+    .split('\n')
+    .reverse()
+    .map((line) => line.replaceAll(' + ', '+'))
+    .join(',')
+
+const pemOf = (certificate: X509Certificate) => certificate.toString().trimEnd()
+
+/** PEP 3333: bytes of UTF-8 as latin-1 characters. */
+const native = (text: string) => Buffer.from(text, 'utf8').toString('latin1')
+
+function format(variables: Record<string, string>): string {
+  let text = ''
+  for (const [name, value] of Object.entries(variables)) {
+    text += `\0${name}\0${native(value).replaceAll('\0', '')}`
+  }
+  return text
+}
