@@ -1,10 +1,8 @@
 // A server whose routes tell what Fastify knows of a request.
 
-import { readFileSync } from 'node:fs'
-import { createServer as createTlsServer } from 'node:tls'
-import { attachEngine } from '../../../core/http/engine.ts'
 import { type Core, clientAddress, definePlugin, originOf } from '../../../core/index.ts'
 import { createTestServer, type TestConnection, type TestServer } from '../../../testing/index.ts'
+import tls from '../../tls/index.ts'
 import { buildEnviron, parseEnviron } from '../../wsgi/environ.ts'
 import proxy from '../index.ts'
 import { fixturePath } from './proxy-configs.ts'
@@ -40,27 +38,15 @@ const echo = definePlugin({
 })
 
 export const startEcho = (options: Values = {}, config: Values = {}): Promise<TestServer> =>
-  createTestServer({ plugins: [proxy(options as never), echo, overTls, upgrades], config })
+  createTestServer({
+    plugins: [...('tls' in config ? [tls] : []), proxy(options as never), echo, upgrades],
+    config,
+  })
 
-/** All listeners speak TLS: a stand-in for a plugin that has them do so. */
-const overTls = definePlugin({
-  name: 'over-tls',
-  config: { on: { doc: 'All binds.', format: 'flag', default: false } },
-  apply(core, { on }) {
-    if (!on) return
-    const [key, cert] = ['key.pem', 'cert.pem'].map((name) => readFileSync(fixturePath(name)))
-    core.hooks.listeners.tap('over-tls', (specs) => {
-      for (const spec of specs) {
-        spec.scheme = 'https'
-        spec.createServer = (door, limits) => {
-          const server = createTlsServer({ key, cert })
-          return attachEngine(server, 'secureConnection', door, limits)
-        }
-      }
-      return specs
-    })
-  },
-})
+/** All listeners speak TLS. */
+export const OVER_TLS = {
+  tls: { certfile: [fixturePath('cert.pem')], keyfile: [fixturePath('key.pem')] },
+}
 
 /** Whom a request for an upgrade is from. */
 const upgrades = definePlugin({
