@@ -1,6 +1,6 @@
-import type { PeerSet } from '../../core/index.ts'
 import { BROKEN, type Element, ListReader, parseElement } from './forwarded.ts'
-import { HIDDEN, MALFORMED, type Node, type NodeName, parseHop, parseNode } from './node-name.ts'
+import type { Hop, Hops } from './hops.ts'
+import { HIDDEN, MALFORMED, type Node, parseNode } from './node-name.ts'
 
 /** How far proxies may be believed, and what the farthest of them says. */
 export interface Chain {
@@ -22,42 +22,41 @@ const MAX_HOPS = 100
  */
 function walk(
   peer: Node,
-  trusted: PeerSet,
   reader: ListReader,
-  read: (text: string) => NodeName,
+  read: (text: string) => Hop,
 ): Chain | typeof MALFORMED {
   let client = peer
   const hops = [peer.address]
   for (;;) {
     const text = reader.previous()
     if (text === undefined) break
-    const name = read(text)
+    const { name, isTrusted } = read(text)
     if (name === MALFORMED || hops.length > MAX_HOPS) return MALFORMED
     if (name === HIDDEN) break
     client = name
     hops.push(client.address)
-    if (!trusted.has(client.address)) break
+    if (!isTrusted) break
   }
   return { client, hops, element: undefined, reader }
 }
 
 /** By the lines of `X-Forwarded-For`. */
-export const walkXForwardedFor = (peer: Node, trusted: PeerSet, lines: readonly string[]) =>
-  walk(peer, trusted, new ListReader(lines, false), parseHop)
+export const walkXForwardedFor = (peer: Node, known: Hops, lines: readonly string[]) =>
+  walk(peer, new ListReader(lines, false), (text) => known.read(text))
 
 /** By the lines of `Forwarded`. An element without `for` tells of a hop, not whose. */
 export function walkForwarded(
   peer: Node,
-  trusted: PeerSet,
+  known: Hops,
   lines: readonly string[],
 ): Chain | typeof MALFORMED {
   let element: Element | undefined
-  const chain = walk(peer, trusted, new ListReader(lines, true), (text) => {
+  const chain = walk(peer, new ListReader(lines, true), (text) => {
     const parsed = parseElement(text)
-    if (parsed === BROKEN) return MALFORMED
+    if (parsed === BROKEN) return known.judge(MALFORMED)
     element = parsed
     const node = parsed.get('for')
-    return node === undefined ? HIDDEN : parseNode(node)
+    return known.judge(node === undefined ? HIDDEN : parseNode(node))
   })
   return chain === MALFORMED ? chain : { ...chain, element }
 }

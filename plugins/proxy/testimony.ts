@@ -55,9 +55,9 @@ export class Testimony {
   }
 
   #readForwarded(): Origin | undefined {
-    const { parts, trusted } = this.#settings
+    const { parts, hops } = this.#settings
     if (!this.#found.has('forwarded')) return undefined
-    const chain = walkForwarded(this.#sender.node, trusted, this.#lines('forwarded'))
+    const chain = walkForwarded(this.#sender.node, hops, this.#lines('forwarded'))
     if (chain === MALFORMED) return this.#ignore('forwarded')
     this.#cut('forwarded', chain)
     this.#checkRealIp(chain)
@@ -87,9 +87,9 @@ export class Testimony {
   }
 
   #readChain(): Chain | undefined {
-    const { parts, trusted } = this.#settings
+    const { parts, hops } = this.#settings
     if (!parts.has('for') || !this.#found.has('x-forwarded-for')) return undefined
-    const chain = walkXForwardedFor(this.#sender.node, trusted, this.#lines('x-forwarded-for'))
+    const chain = walkXForwardedFor(this.#sender.node, hops, this.#lines('x-forwarded-for'))
     if (chain === MALFORMED) return this.#ignore('x-forwarded-for')
     this.#cut('x-forwarded-for', chain)
     this.#checkRealIp(chain)
