@@ -37,7 +37,8 @@ export class FastLane {
   offer(request: IncomingMessage, response: EngineResponse): void {
     const file = this.#files.get(request.url as string)
     if (file === undefined || request.method !== 'GET' || !request.complete) return
-    if (!file.isBelieved(response.startedAt) || response.sendPrepared === undefined) return
+    if (response.sendPrepared === undefined) return
+    if (!file.isBelieved(response.startedAt || performance.now())) return
     if (response.writableEnded || !readWishes(request.rawHeaders)) return
     file.wasUsed = true
     const form = file.ready[

@@ -38,7 +38,7 @@ export const isUnder = (url = '/', path: string) =>
   url.startsWith(path) && (url.length === path.length || '/?'.includes(url[path.length] as string))
 
 /** Each `%XX` becomes that byte, as a latin-1 character; what is no such triple stays (as urllib's unquote does). */
-function percentDecode(path: string): string {
+export function percentDecode(path: string): string {
   return path.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   )
@@ -96,7 +96,7 @@ function unixServer(host: string, scheme: string): [name: string, port: string] 
 const keys = new Map<string, string>()
 const MAX_KEYS = 1000
 
-function environKey(field: string): string {
+export function environKey(field: string): string {
   let key = keys.get(field)
   if (key === undefined) {
     key = newKey(field)

@@ -14,6 +14,7 @@ import type { FileHandOver } from '../static/index.ts'
 import type { Body, Failure, HandedFile, Job, Source, WorkerPool } from '../workers/index.ts'
 import { parseEarlyHints } from './answer-head.ts'
 import { buildEnviron, formatEnviron, isUnder, parseEnviron } from './environ.ts'
+import type { KnownHeads } from './known-heads.ts'
 import { beginSharing, endSharing, memoryShare } from './memory-share.ts'
 import { renderPage } from './page.ts'
 import { PulledBody } from './pulled-body.ts'
@@ -55,6 +56,7 @@ export interface Setting {
   /** SCRIPT_NAME of all requests. */
   readonly rootPath: string
   readonly storage: Storage
+  readonly heads: KnownHeads
   /** Read bodies before dispatch; false: the worker asks for them. */
   readonly buffering: boolean
   /** While the application is developed: the page that shows an error. */
@@ -116,6 +118,11 @@ export class Exchange implements Job {
     return !seen && this.body.kind !== 'onDemand' && SAFE_METHODS.has(this.method)
   }
 
+  /** Nobody else has a word in the answer's head, and the body is all there. */
+  get #isPlain(): boolean {
+    return this.#reply === undefined && this.method !== 'HEAD'
+  }
+
   /** Whoever taps `environ` or `response` has each request come through Fastify. */
   get #fastifyRequest(): FastifyRequest {
     return (this.#reply as FastifyReply).request
@@ -146,10 +153,12 @@ export class Exchange implements Job {
   whole(head: string, bytes: Buffer, start: number, end: number, failed: boolean): void {
     if (this.#over) return
     if (failed) return this.#applicationFailed(bytes.toString('utf8', start, end))
-    if (!this.#sendHead(head)) return
     const response = this.#response
-    if (end - start <= JOIN_LIMIT) response.end(bytes.toString('latin1', start, end), 'latin1')
-    else response.end(bytes.subarray(start, end))
+    const body =
+      end - start <= JOIN_LIMIT ? bytes.toString('latin1', start, end) : bytes.subarray(start, end)
+    const known = this.#isPlain ? this.#setting.heads.find(head) : undefined
+    if (known && response.sendPrepared) response.sendPrepared(known, body)
+    else if (this.#sendHead(head)) response.end(body, 'latin1')
   }
 
   head(head: string): void {

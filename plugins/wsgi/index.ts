@@ -16,6 +16,7 @@ import { Exchange, type Setting } from './exchange.ts'
 import type { Application, FetchHandler, NodeHandler } from './javascript/application.ts'
 import { serveInFront } from './javascript/in-front.ts'
 import { INTERFACES } from './javascript/kind.ts'
+import { KnownHeads } from './known-heads.ts'
 import { isJavaScript, nodeRuntime } from './node-runtime.ts'
 import { restoreRequest, routableUrl } from './odd-requests.ts'
 import { findPython, SPAWNER } from './python.ts'
@@ -281,6 +282,7 @@ function createSetting(
     hooks: core.hooks,
     log,
     storage,
+    heads: new KnownHeads(),
     body: {
       storage,
       limit: core.options.limitRequestBody || Number.POSITIVE_INFINITY,
