@@ -7,6 +7,7 @@ import {
   type Hooks,
   type ResponseHead,
 } from '../../../core/index.ts'
+import type { FileHandOver } from '../../static/index.ts'
 import { parseEarlyHints } from '../answer-head.ts'
 import { buildEnviron, formatEnviron, isUnder, parseEnviron } from '../environ.ts'
 import { renderPage } from '../page.ts'
@@ -32,6 +33,8 @@ export interface FrontSetting {
   readonly log: Logger
   readonly observesEnviron: boolean
   readonly observesResponse: boolean
+  /** Sends files that the application names, where a plugin is loaded for that. */
+  readonly files: FileHandOver | undefined
 }
 
 /** One request for an application that runs in this process, and its answer on the way to the client. */
@@ -97,12 +100,14 @@ export class FrontExchange implements Outlet {
   }
 
   whole(head: Head, body: Uint8Array): void {
+    if (this.#handOver(head.fields)) return
     if (!this.#writeHead(head.code, head.reason, head.fields)) return
     if (body.length > JOIN_LIMIT) this.#response.end(body)
     else this.#response.end(asBuffer(body).toString('latin1'), 'latin1')
   }
 
   head({ code, reason, fields }: Head): void {
+    if (this.#handOver(fields)) return
     if (code < 200) this.#response.shouldKeepAlive = false // no answer can follow a final 1xx
     this.#writeHead(code, reason, fields)
   }
@@ -138,6 +143,7 @@ export class FrontExchange implements Outlet {
     if (error instanceof BrokenAnswer) this.#setting.log.error({ method, url }, error.message)
     else this.#setting.log.error({ err: cause, method, url }, 'Error handling request')
     this.#tellFailed(cause)
+    if (this.gone) return
     if (headSent) this.#cutOff()
     else this.#sendPage(500)
   }
@@ -164,6 +170,15 @@ export class FrontExchange implements Outlet {
       this.#tapFailed(error as Error)
       return null
     }
+  }
+
+  /** @returns whether a file goes out in place of the answer, of which nothing more is wanted then. */
+  #handOver(fields: readonly string[]): boolean {
+    const sent = this.#setting.files?.handOver(fields, this.#request, this.#response, this.#reply)
+    if (sent === undefined) return false
+    this.gone = true
+    sent.catch((error: Error) => this.#tapFailed(error))
+    return true
   }
 
   /** @returns whether it went out. If not, a page that says so did. */

@@ -102,4 +102,5 @@ const createSetting = (core: Core, app: Application, rootPath: string): FrontSet
   log: core.logger(name),
   observesEnviron: isTapped(core.hooks.environ),
   observesResponse: isTapped(core.hooks.response),
+  files: core.findService('static'),
 })
