@@ -7,31 +7,36 @@ export interface Hop {
   readonly isTrusted: boolean
 }
 
-/** Whoever names many addresses only has them read anew. */
+/** More than any site has proxies; past it they are read anew. */
 const MAX_KNOWN = 1000
 
-/** Elements of X-Forwarded-For: proxies are the same in all requests, and clients in many. */
+/** Elements of X-Forwarded-For. Proxies stand in all requests and are remembered; clients are not. */
 export class Hops {
   readonly trusted: PeerSet
-  readonly #known = new Map<string, Hop>()
+  readonly #proxies = new Map<string, Hop>()
 
   constructor(trusted: PeerSet) {
     this.trusted = trusted
   }
 
   read(text: string): Hop {
-    const known = this.#known.get(text)
-    if (known !== undefined) return known
-    // a copy: the string that came may hold the whole head in memory
-    const copy = Buffer.from(text, 'latin1').toString('latin1')
-    const hop = this.judge(parseHop(copy))
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear()
-    if (hop.name !== MALFORMED) this.#known.set(copy, hop)
-    return hop
+    return this.#proxies.get(text) ?? this.#readAnew(text)
   }
 
   judge(name: NodeName): Hop {
     const isNode = name !== HIDDEN && name !== MALFORMED
     return { name, isTrusted: isNode && this.trusted.has(name.address) }
+  }
+
+  #readAnew(text: string): Hop {
+    const hop = this.judge(parseHop(text))
+    if (hop.isTrusted && this.#proxies.size < MAX_KNOWN) this.#remember(text)
+    return hop
+  }
+
+  #remember(text: string): void {
+    // a copy: the string that came may hold the whole head in memory
+    const copy = Buffer.from(text, 'latin1').toString('latin1')
+    this.#proxies.set(copy, this.judge(parseHop(copy)))
   }
 }
