@@ -8,7 +8,7 @@ import type {
 } from 'fastify'
 import { errorPage } from './error-page.ts'
 import type { Hooks, ResponseHead } from './hooks.ts'
-import { clientAddress, originOf } from './http/origin.ts'
+import { clientAddress, originOf, schemeOf } from './http/origin.ts'
 
 /** Errors of routes and hooks: the client sees a plain page, the log and the `failed` hook the rest. */
 export function handleErrors(fastify: FastifyInstance, hooks: Hooks): void {
@@ -65,23 +65,45 @@ function offer(hooks: Hooks, request: FastifyRequest, reply: FastifyReply): void
 
 /** Lets the `response` hook see the heads of Fastify's own replies; hijacked ones call it themselves. */
 export function observeReplies(fastify: FastifyInstance, hooks: Hooks): void {
-  const failing = new WeakSet<FastifyRequest>()
-  fastify.addHook('onSend', async (request, reply, payload) => {
-    if (failing.has(request)) return payload // the page that says so goes out untouched
-    const head: ResponseHead = { statusCode: reply.statusCode, headers: pairs(reply) }
-    failing.add(request)
-    hooks.response.call(head, request)
-    failing.delete(request)
-    reply.code(head.statusCode)
-    replaceHeaders(reply, head.headers)
-    return payload
+  const failed = new WeakSet<FastifyRequest>()
+  fastify.addHook('onSend', (request, reply, payload, done) => {
+    if (failed.has(request)) return done(null, payload) // the page that says so goes out untouched
+    try {
+      observe(request, reply, hooks)
+    } catch (error) {
+      failed.add(request)
+      return done(error as Error)
+    }
+    done(null, payload)
+  })
+}
+
+function observe(request: FastifyRequest, reply: FastifyReply, hooks: Hooks): void {
+  const { statusCode } = reply
+  const headers = pairs(reply)
+  const before = headers.flat()
+  const head: ResponseHead = { statusCode, headers }
+  hooks.response.call(head, request)
+  if (head.statusCode !== statusCode) reply.code(head.statusCode)
+  if (!isSame(head.headers, before)) replaceHeaders(reply, head.headers)
+}
+
+function isSame(headers: ResponseHead['headers'], before: readonly string[]): boolean {
+  if (headers.length * 2 !== before.length) return false
+  return headers.every(([name, value], at) => {
+    return name === before[at * 2] && value === before[at * 2 + 1]
   })
 }
 
 function pairs(reply: FastifyReply): [string, string][] {
-  return Object.entries(reply.getHeaders()).flatMap(([name, value]) =>
-    [value].flat().map((one): [string, string] => [name, String(one)]),
-  )
+  const headers = reply.getHeaders()
+  const found: [string, string][] = []
+  for (const name in headers) {
+    const value = headers[name]
+    if (Array.isArray(value)) for (const one of value) found.push([name, String(one)])
+    else found.push([name, String(value)])
+  }
+  return found
 }
 
 function replaceHeaders(reply: FastifyReply, headers: ResponseHead['headers']): void {
@@ -106,7 +128,7 @@ const OF_THE_CLIENT: Readonly<Record<string, Getter>> = {
     return originOf(this.raw)?.hops ?? [clientAddress(this.raw)]
   },
   protocol() {
-    return originOf(this.raw)?.scheme ?? ('encrypted' in this.raw.socket ? 'https' : 'http')
+    return schemeOf(this.raw)
   },
 }
 

@@ -84,7 +84,9 @@ documents('the command line knows every option that is shown', async () => {
   const table = optionTable(await Promise.all(plugins))
   const shown = pages.flatMap((page) => blocks(page, 'sh').flatMap(commands))
   assert.ok(shown.length > 3)
-  for (const argv of shown) assert.equal(parseArguments(argv, table).faults, [], argv.join(' '))
+  const isCommand = ([word = '']: readonly string[]) => ['new-plugin', 'hooks'].includes(word)
+  for (const argv of shown.filter((each) => !isCommand(each)))
+    assert.equal(parseArguments(argv, table).faults, [], argv.join(' '))
 })
 
 documents('every npm script that is shown exists', () => {
@@ -114,6 +116,7 @@ function writeProject(folder: string, files: Record<string, string>): void {
     paths: {
       'wsgi-core': [join(root, 'core/index.ts')],
       'wsgi-core/plugins/*': [join(root, 'plugins/*/index.ts')],
+      'wsgi-core/testing': [join(root, 'testing/index.ts')],
     },
   }
   const tsconfig = { extends: join(root, 'tsconfig.json'), compilerOptions, include: ['*.ts'] }

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { TLSSocket } from 'node:tls'
-import { errorPage, originOf } from '../../core/index.ts'
+import { errorPage, schemeOf } from '../../core/index.ts'
 import type { TlsOptions } from './config.ts'
 import { redirect } from './redirect.ts'
 
@@ -13,19 +12,13 @@ export function httpsOnly(options: TlsOptions, port: () => number | undefined) {
   const { redirectToHttps } = options
   if (hsts === undefined && !redirectToHttps) return undefined
   return (request: IncomingMessage, response: ServerResponse) => {
-    if (isSecure(request)) {
+    if (schemeOf(request) === 'https') {
       // RFC 6797 §7.2: never over plain HTTP
       if (hsts !== undefined) response.setHeader('Strict-Transport-Security', hsts)
     } else if (redirectToHttps && !CHALLENGE.test(request.url ?? '')) {
       if (!redirect(request, response, port())) refuse(response)
     }
   }
-}
-
-/** By what a trusted proxy says, where one does: it may be the one who speaks TLS. */
-function isSecure(request: IncomingMessage): boolean {
-  const origin = originOf(request)
-  return origin ? origin.scheme === 'https' : (request.socket as TLSSocket).encrypted === true
 }
 
 function hstsValue(options: TlsOptions): string | undefined {

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { TLSSocket } from 'node:tls'
-import { type Origin, originOf, unmapped } from '../../core/index.ts'
+import { type Origin, originOf, schemeOf, unmapped } from '../../core/index.ts'
 import { tlsVariables } from './tls-variables.ts'
 
 /**
@@ -19,7 +18,7 @@ export function buildEnviron(
   const rawPath = url.slice(rootPath.length, question < 0 ? url.length : question)
   const path = rawPath.includes('%') ? percentDecode(rawPath) : rawPath
   if (path.includes('\0')) return undefined
-  const scheme = origin?.scheme ?? ((socket as TLSSocket).encrypted ? 'https' : 'http')
+  const scheme = schemeOf(request)
   const scriptName = origin?.prefix === undefined ? rootPath : origin.prefix + rootPath
   const protocol = origin?.protocol ?? `HTTP/${httpVersion}`
   return (
@@ -39,7 +38,7 @@ export const isUnder = (url = '/', path: string) =>
   url.startsWith(path) && (url.length === path.length || '/?'.includes(url[path.length] as string))
 
 /** Each `%XX` becomes that byte, as a latin-1 character; what is no such triple stays (as urllib's unquote does). */
-function percentDecode(path: string): string {
+export function percentDecode(path: string): string {
   return path.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   )
@@ -97,7 +96,7 @@ function unixServer(host: string, scheme: string): [name: string, port: string] 
 const keys = new Map<string, string>()
 const MAX_KEYS = 1000
 
-function environKey(field: string): string {
+export function environKey(field: string): string {
   let key = keys.get(field)
   if (key === undefined) {
     key = newKey(field)

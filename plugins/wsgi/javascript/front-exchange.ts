@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http'
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import {
@@ -12,13 +12,16 @@ import { buildEnviron, formatEnviron, isUnder, parseEnviron } from '../environ.t
 import { renderPage } from '../page.ts'
 import { declaredLength, NO_BODY } from '../request-body.ts'
 import { Answer, BrokenAnswer, type Outlet } from './answer.ts'
-import type { Application } from './application.ts'
+import type { Application, Environ, Input } from './application.ts'
 import { type Base, createEnviron } from './environ.ts'
 import type { Head } from './head.ts'
 import { MemoryInput, streamInput } from './input.ts'
+import { requestEnviron } from './request-environ.ts'
 
 /** Bodies up to here are joined with their head into one string and one write. */
 const JOIN_LIMIT = 4096
+
+const NOTHING = new MemoryInput()
 
 /** What all exchanges of a generation share. */
 export interface FrontSetting {
@@ -34,40 +37,52 @@ export interface FrontSetting {
 /** One request for an application that runs in this process, and its answer on the way to the client. */
 export class FrontExchange implements Outlet {
   readonly #setting: FrontSetting
-  readonly #request: FastifyRequest
-  readonly #reply: FastifyReply
+  readonly #request: IncomingMessage
+  readonly #reply: FastifyReply | undefined
   readonly #response: EngineResponse
   readonly #answer: Answer
+  /** As pairs, where a tap has changed it or the log asks for it. */
   #environ = ''
   #room: (() => void) | undefined
   gone = false
 
-  constructor(request: FastifyRequest, reply: FastifyReply, setting: FrontSetting) {
+  /** `reply` where the request came by way of Fastify. */
+  constructor(
+    request: IncomingMessage,
+    response: EngineResponse,
+    setting: FrontSetting,
+    reply?: FastifyReply,
+  ) {
     this.#setting = setting
     this.#request = request
     this.#reply = reply
-    this.#response = reply.raw as EngineResponse
+    this.#response = response
     this.#response.owner = this
-    this.#answer = new Answer(this, request.raw.method === 'HEAD')
+    this.#answer = new Answer(this, request.method === 'HEAD')
+  }
+
+  /** Taps that get one are tapped only where there is one. */
+  get #fastifyRequest(): FastifyRequest {
+    return (this.#reply as FastifyReply).request
   }
 
   start(): void {
     const { rootPath, app, base } = this.#setting
-    const { raw } = this.#request
+    const raw = this.#request
     const declared = declaredLength(raw.rawHeaders)
     if (rootPath !== '' && !isUnder(raw.url, rootPath)) return this.#refuseOutside()
     const length = declared === NO_BODY ? undefined : declared
-    const pairs = buildEnviron(raw, length, rootPath)
-    if (pairs === undefined) return this.#refuse(400)
-    this.#environ = pairs
-    if (this.#setting.observesEnviron && !this.#observeEnviron()) return
-    const environ = createEnviron(this.#environ, base)
-    environ['wsgi.input'] = declared === NO_BODY ? new MemoryInput() : streamInput(() => raw)
-    this.#answer.run(app, environ)
+    const input = declared === NO_BODY ? NOTHING : streamInput(() => raw)
+    const environ = this.#setting.observesEnviron
+      ? this.#observedEnviron(length, input)
+      : requestEnviron(raw, length, rootPath, base, input)
+    if (environ) this.#answer.run(app, environ)
+    else if (environ === undefined) this.#refuse(400)
   }
 
   /** Of the environ, by name in lower case. */
   variable(name: string): string | undefined {
+    this.#environ ||= buildEnviron(this.#request, undefined, this.#setting.rootPath) ?? ''
     for (const [key, value] of parseEnviron(this.#environ)) {
       if (key.toLowerCase() === name) return value
     }
@@ -112,14 +127,14 @@ export class FrontExchange implements Outlet {
   hints({ fields }: Head): void {
     const hints = parseEarlyHints(['103 Early Hints', ...fields].join('\0'))
     // RFC 9110 §15.2: HTTP/1.0 knows no 1xx
-    if (!hints || this.#request.raw.httpVersion === '1.0') return
+    if (!hints || this.#request.httpVersion === '1.0') return
     this.#response.writeEarlyHints(hints)
   }
 
   fail(error: unknown, headSent: boolean): void {
     if (error === undefined) return
     const cause = error instanceof Error ? error : new Error(String(error))
-    const { method, url } = this.#request.raw
+    const { method, url } = this.#request
     if (error instanceof BrokenAnswer) this.#setting.log.error({ method, url }, error.message)
     else this.#setting.log.error({ err: cause, method, url }, 'Error handling request')
     this.#tellFailed(cause)
@@ -128,30 +143,33 @@ export class FrontExchange implements Outlet {
   }
 
   report(level: 'warning' | 'error', message: string, error?: unknown): void {
-    const { method, url } = this.#request.raw
+    const { method, url } = this.#request
     const details = { ...(error !== undefined && { err: error }), method, url }
     this.#setting.log[level === 'warning' ? 'warn' : 'error'](details, message)
   }
 
   done(): void {}
 
-  /** @returns whether the taps let the request go on. */
-  #observeEnviron(): boolean {
+  /** @returns null where a tap has failed, and the request is answered. */
+  #observedEnviron(length: number | undefined, input: Input): Environ | null | undefined {
+    const { rootPath, base, hooks } = this.#setting
+    const pairs = buildEnviron(this.#request, length, rootPath)
+    if (pairs === undefined) return undefined
     try {
-      const changed = parseEnviron(this.#environ)
-      this.#setting.hooks.environ.call(changed, this.#request)
+      const changed = parseEnviron(pairs)
+      hooks.environ.call(changed, this.#fastifyRequest)
       this.#environ = formatEnviron(changed)
-      return true
+      return createEnviron(this.#environ, base, input)
     } catch (error) {
       this.#tapFailed(error as Error)
-      return false
+      return null
     }
   }
 
   /** @returns whether it went out. If not, a page that says so did. */
   #writeHead(code: number, reason: string | undefined, fields: string[]): boolean {
     if (this.#response.headersSent) return false // the engine has refused the rest of the body
-    const headers = addReplyHeaders(fields, this.#reply)
+    const headers = this.#reply ? addReplyHeaders(fields, this.#reply) : fields
     if (!this.#setting.observesResponse) {
       this.#response.writeHead(code, reason, headers)
       return true
@@ -170,7 +188,7 @@ export class FrontExchange implements Outlet {
     for (let index = 0; index < fields.length; index += 2) {
       head.headers.push([fields[index] as string, fields[index + 1] as string])
     }
-    this.#setting.hooks.response.call(head, this.#request)
+    this.#setting.hooks.response.call(head, this.#fastifyRequest)
     const same = head.statusCode === statusCode
     this.#response.writeHead(head.statusCode, same ? reason : undefined, head.headers.flat())
   }
@@ -188,7 +206,7 @@ export class FrontExchange implements Outlet {
 
   #tellFailed(error: Error): void {
     try {
-      this.#setting.hooks.failed.call(error, this.#request.raw)
+      this.#setting.hooks.failed.call(error, this.#request)
     } catch (err) {
       this.#setting.log.error({ err }, 'request failed')
     }
@@ -204,7 +222,7 @@ export class FrontExchange implements Outlet {
 
   #refuseOutside(): void {
     const { log, rootPath } = this.#setting
-    log.error({ path: this.#request.raw.url, rootPath }, 'request outside of the root path')
+    log.error({ path: this.#request.url, rootPath }, 'request outside of the root path')
     this.#refuse(500)
   }
 

@@ -1,8 +1,15 @@
-import { adoptExpress, type Core, isTapped, version } from '../../../core/index.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import {
+  adoptExpress,
+  type Core,
+  type EngineResponse,
+  isTapped,
+  version,
+} from '../../../core/index.ts'
 import { restoreRequest, routableUrl } from '../odd-requests.ts'
+import { renderPage } from '../page.ts'
 import { adapt, nodeHandlerOf } from './adapters.ts'
 import type { Application, NodeHandler } from './application.ts'
-import { createBase } from './environ.ts'
 import { FrontExchange, type FrontSetting } from './front-exchange.ts'
 import { type Kind, kindOf } from './kind.ts'
 
@@ -29,18 +36,27 @@ function serveHandler(core: Core, app: unknown, kind: 'node' | 'fastify'): void 
     const { request, response } = app as { request?: object; response?: object } // Express has both
     if (request && response) adoptExpress({ request, response })
   })
-  core.hooks.handle.tap(name, (request, reply) => {
-    restoreRequest(request.raw)
-    reply.hijack()
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
     const fail = (error: unknown) => {
       core.logger(name).error({ err: error }, 'Error handling request')
-      if (reply.raw.headersSent) reply.raw.destroy()
-      else reply.raw.writeHead(500).end()
+      if (response.headersSent) response.destroy()
+      else sendPage(response, 500)
     }
-    const next = (error?: unknown) => (error ? fail(error) : reply.raw.writeHead(404).end())
-    void attempt(() => handler(request.raw, reply.raw, next), fail)
-    return true
+    const next = (error?: unknown) => (error ? fail(error) : sendPage(response, 404))
+    void attempt(() => handler(request, response, next), fail)
+    return true as const
+  }
+  core.hooks.handle.tap(name, ({ raw }, reply) => {
+    restoreRequest(raw)
+    reply.hijack()
+    return serve(raw, reply.raw)
   })
+  core.hooks.handleRaw.tap(name, serve)
+}
+
+function sendPage(response: ServerResponse, status: number): void {
+  const { page, headers } = renderPage(status, true)
+  response.writeHead(status, headers).end(page)
 }
 
 async function attempt(run: () => unknown, fail: (error: unknown) => void): Promise<void> {
@@ -56,12 +72,19 @@ function serveApplication(core: Core, app: unknown, kind: 'wsgi' | 'fetch', root
   core.hooks.prepare.tapPromise(name, async () => {
     adapted = await adapt(app, kind, core.cwd)
   })
-  let setting: FrontSetting | undefined
-  core.hooks.handle.tap(name, (request, reply) => {
-    setting ??= createSetting(core, adapted, rootPath)
-    restoreRequest(request.raw)
+  let made: FrontSetting | undefined
+  const setting = () => {
+    made ??= createSetting(core, adapted, rootPath)
+    return made
+  }
+  core.hooks.handle.tap(name, ({ raw }, reply) => {
+    restoreRequest(raw)
     reply.hijack()
-    new FrontExchange(request, reply, setting).start()
+    new FrontExchange(raw, reply.raw as EngineResponse, setting(), reply).start()
+    return true
+  })
+  core.hooks.handleRaw.tap(name, (request, response) => {
+    new FrontExchange(request, response, setting()).start()
     return true
   })
 }
@@ -69,10 +92,12 @@ function serveApplication(core: Core, app: unknown, kind: 'wsgi' | 'fetch', root
 const createSetting = (core: Core, app: Application, rootPath: string): FrontSetting => ({
   app,
   rootPath,
-  base: createBase({ SERVER_SOFTWARE: `wsgi-core/${version}` }, core.generation, {
+  base: {
+    software: `wsgi-core/${version}`,
+    generation: core.generation,
     multithread: true,
     multiprocess: false,
-  }),
+  },
   hooks: core.hooks,
   log: core.logger(name),
   observesEnviron: isTapped(core.hooks.environ),

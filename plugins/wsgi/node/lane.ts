@@ -87,8 +87,7 @@ export class Lane implements Outlet {
     board.begin(this.number, front, request, (this.#began + MONOTONIC) * 1e6)
     const { text, input } = this.#read(slot)
     this.#text = text
-    const environ = createEnviron(text, base)
-    environ['wsgi.input'] = input
+    const environ = createEnviron(text, base, input)
     this.#addTimes(environ, slot)
     this.#answer = new Answer(this, environ.REQUEST_METHOD === 'HEAD')
     this.#answer.run(app, environ)

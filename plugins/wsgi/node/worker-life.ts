@@ -1,5 +1,4 @@
 import type { Application } from '../javascript/application.ts'
-import { createBase } from '../javascript/environ.ts'
 import { type AnswerPipes, isDead } from './answer-pipes.ts'
 import { type Board, STATE } from './board.ts'
 import { emit, log } from './control.ts'
@@ -47,10 +46,12 @@ export class WorkerLife {
       pipes,
       board,
       app,
-      base: createBase(config.environ, config.generation, {
+      base: {
+        software: config.environ.SERVER_SOFTWARE ?? '',
+        generation: config.generation,
         multithread: threads > 1,
         multiprocess: config.workers > 1,
-      }),
+      },
       showsErrors: config.report_files,
       finished: (lane) => this.#finished(lane),
       lost: (front, lane) => void this.#lost(front, lane),
