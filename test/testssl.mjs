@@ -24,11 +24,13 @@ try {
   const quiet = ['--quiet', '--color', '0', '--warnings', 'batch', '--nodns', 'none', '--fast']
   spawnSync(program, [...quiet, ...trust, ...CHECKS, '--jsonfile', report, address], {
     stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, HEADER_MAXSLEEP: '1' }, // a kept connection does not end by itself
   })
   const findings = JSON.parse(readFileSync(report, 'utf8'))
   const ids = findings.map(({ id }) => id)
   for (const id of ['TLS1_3', 'heartbleed', 'cert_expirationStatus']) {
-    if (!ids.includes(id)) throw new Error(`testssl.sh did not come as far as '${id}'`)
+    if (!ids.some((each) => each.startsWith(id)))
+      throw new Error(`testssl.sh did not come as far as '${id}'`)
   }
   const weak = findings.filter(
     ({ severity, id }) =>

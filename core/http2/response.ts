@@ -72,6 +72,8 @@ export class Http2Response extends LeanResponse {
   #respond(length: number, isAll: boolean): void {
     this.headSent = true
     if (this.#isGone) return
+    // RFC 9113 §8.1: there is no final answer of that kind, and no change of protocols
+    if (this.statusCode < 200) return this.sink?.breakOff(undefined, false)
     const date = this.sendDate && !this.dateGiven ? dateLine() : ''
     const headers = fieldsOf(this.lines + date)
     const size = this.#announce(length)
@@ -102,7 +104,7 @@ export class Http2Response extends LeanResponse {
   }
 
   #sendTrailers(): void {
-    this.#stream.sendTrailers(addFields({}, this.trailerLines, 0))
+    if (!this.#isGone) this.#stream.sendTrailers(addFields({}, this.trailerLines, 0))
   }
 }
 

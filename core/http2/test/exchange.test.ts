@@ -214,6 +214,21 @@ responses(
   },
 )
 
+responses(
+  'of a kind that HTTP/2 has none of is broken off, and nothing else with it',
+  async ({ serve }) => {
+    const { open } = await serve((request, response) => {
+      if (request.url === '/101') response.writeHead(101, { upgrade: 'x' })
+      response.end('good')
+    })
+    const session = await open()
+    const stream = send(session, { ':path': '/101' })
+    await closed(stream)
+    assert.is(stream.rstCode, constants.NGHTTP2_INTERNAL_ERROR)
+    assert.is((await ask(session)).body, 'good')
+  },
+)
+
 responses('that is longer than it says is cut', async ({ serve }) => {
   const { open } = await serve((_request, response) => {
     response.writeHead(200, { 'content-length': 4 })

@@ -7,7 +7,7 @@ import { definePlugin } from '../../../core/index.ts'
 import { createTestServer } from '../../../testing/index.ts'
 import tls from '../index.ts'
 import { Authority } from './authority.ts'
-import { offers } from './tools.ts'
+import { needs } from './tools.ts'
 
 const SCRIPT = fileURLToPath(new URL('../../../test/testssl.mjs', import.meta.url))
 
@@ -23,7 +23,11 @@ const hello = definePlugin({
 const testssl = suite('testssl.sh')
 
 testssl('finds no weakness above low in what is the default', async () => {
-  if (!offers('testssl', 'weaknesses that it knows')) return
+  if (!process.env.WSGI_CORE_TESTSSL) {
+    console.log('skipped, as it takes minutes on a busy machine: set WSGI_CORE_TESTSSL to run it')
+    return
+  }
+  needs('testssl')
   const authority = new Authority()
   const names = ['localhost', '127.0.0.1']
   const ecdsa = authority.issue('main', { names, days: 90 })
