@@ -7,6 +7,7 @@ import {
   type Hooks,
   type ResponseHead,
 } from '../../../core/index.ts'
+import type { FileHandOver } from '../../static/index.ts'
 import { parseEarlyHints } from '../answer-head.ts'
 import { buildEnviron, formatEnviron, isUnder, parseEnviron } from '../environ.ts'
 import { renderPage } from '../page.ts'
@@ -30,6 +31,8 @@ export interface FrontSetting {
   readonly base: Base
   readonly hooks: Hooks
   readonly log: Logger
+  /** Sends files that an answer names. */
+  readonly files: FileHandOver | undefined
   readonly observesEnviron: boolean
   readonly observesResponse: boolean
 }
@@ -97,14 +100,25 @@ export class FrontExchange implements Outlet {
   }
 
   whole(head: Head, body: Uint8Array): void {
+    if (this.#handOver(head.fields)) return
     if (!this.#writeHead(head.code, head.reason, head.fields)) return
     if (body.length > JOIN_LIMIT) this.#response.end(body)
     else this.#response.end(asBuffer(body).toString('latin1'), 'latin1')
   }
 
   head({ code, reason, fields }: Head): void {
+    if (this.#handOver(fields)) return
     if (code < 200) this.#response.shouldKeepAlive = false // no answer can follow a final 1xx
     this.#writeHead(code, reason, fields)
+  }
+
+  /** @returns whether a file goes out in place of the answer, of which nothing more is wanted then. */
+  #handOver(fields: readonly string[]): boolean {
+    const sent = this.#setting.files?.handOver(fields, this.#request, this.#response, this.#reply)
+    if (sent === undefined) return false
+    this.gone = true
+    sent.catch((error: Error) => this.#tapFailed(error))
+    return true
   }
 
   data(chunk: Uint8Array): Promise<void> | undefined {
