@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as after } from 'node:timers/promises'
 import express from 'express'
 import Fastify from 'fastify'
@@ -383,6 +386,22 @@ javascript('plugins see its environ and its head, and routes win', async (contex
   const { body, headers } = await server.request('/')
   assert.equal([body, headers['x-tea']], ['green', 'yes'])
   assert.is((await server.request('/own')).body, 'own')
+})
+
+javascript('an app hands a file over to the static plugin', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'wsgi-core-hand-over-'))
+  context.undo.push(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'tea.txt'), 'green tea')
+  const app = answer(() => bytes('not this'), [['X-Accel-Redirect', '/private/tea.txt']])
+  const locations = [{ path: '/private/', alias: folder, internal: true }]
+  const server = await createTestServer({
+    plugins: [wsgi(app)],
+    config: { plugins: ['static'], static: { locations } },
+  })
+  context.undo.push(() => server.close())
+  const { body, headers } = await server.request('/')
+  assert.is(body, 'green tea')
+  assert.is(headers['x-accel-redirect'], undefined)
 })
 
 javascript('serves under a root path, and not outside of it', async (context) => {
