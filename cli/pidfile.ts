@@ -127,10 +127,20 @@ export function isAlive(pid: number): boolean {
   if (pid > LARGEST_PID) return false
   try {
     process.kill(pid, 0)
-    return true
+    return !isZombie(pid)
   } catch (error) {
     if (codeOf(error) === 'ESRCH') return false
     return true // EPERM: it lives, and belongs to somebody else
+  }
+}
+
+/** Dead, but its parent has not asked how: as process 1 of a container often does not. */
+function isZombie(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return stat.startsWith('Z', stat.lastIndexOf(') ') + 2)
+  } catch {
+    return false // gone in the meantime, or no Linux
   }
 }
 

@@ -1,7 +1,7 @@
 import { isatty } from 'node:tty'
 import type { Server } from '../core/index.ts'
 import type { PidKeeper } from './pid-keeper.ts'
-import { reload } from './reloading.ts'
+import { isStop, reload } from './reloading.ts'
 import type { Upgrade } from './upgrade.ts'
 
 /** Binds gunicorn's signals to the server. @returns the promise of its end. */
@@ -35,7 +35,8 @@ async function attempt(server: Server, action: Promise<void>): Promise<void> {
   try {
     await action
   } catch (err) {
-    server.log?.error({ err }, 'the signal could not be obeyed; the server goes on as it was')
+    if (isStop(err)) server.log?.info('The signal is ignored: the server stops')
+    else server.log?.error({ err }, 'the signal could not be obeyed; the server goes on as it was')
   }
 }
 

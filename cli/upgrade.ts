@@ -85,7 +85,7 @@ export class Upgrade implements Sharing {
     if (this.#options.obstacle) return this.#options.obstacle
     if (this.#heir) return 'Child exists.'
     if (this.hasParent) return 'Parent exists.'
-    return server.sockets.length === 0 ? 'The server is not there yet.' : undefined
+    return server.sockets.length === 0 ? 'The server starts or stops.' : undefined
   }
 
   #spawn(server: Server): ChildProcess {

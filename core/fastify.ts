@@ -8,7 +8,7 @@ import type {
 } from 'fastify'
 import { errorPage } from './error-page.ts'
 import type { Hooks, ResponseHead } from './hooks.ts'
-import { clientAddress, originOf } from './http/origin.ts'
+import { clientAddress, originOf, schemeOf } from './http/origin.ts'
 
 /** Errors of routes and hooks: the client sees a plain page, the log and the `failed` hook the rest. */
 export function handleErrors(fastify: FastifyInstance, hooks: Hooks): void {
@@ -128,7 +128,7 @@ const OF_THE_CLIENT: Readonly<Record<string, Getter>> = {
     return originOf(this.raw)?.hops ?? [clientAddress(this.raw)]
   },
   protocol() {
-    return originOf(this.raw)?.scheme ?? ('encrypted' in this.raw.socket ? 'https' : 'http')
+    return schemeOf(this.raw)
   },
 }
 

@@ -1,4 +1,5 @@
-import type { IncomingMessage } from 'node:http'
+import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Logger } from 'pino'
 import type { Configuration } from './config/load.ts'
@@ -127,6 +128,7 @@ export class Generation {
 
   /** An upgraded connection counts as a request under way; when the generation is torn down, it ends. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (isTapped(this.core.hooks.request) && !this.#admitsUpgrade(request, socket)) return
     this.#active++
     this.#upgraded.add(socket)
     socket.once('close', () => {
@@ -134,6 +136,26 @@ export class Generation {
       this.#left()
     })
     this.#routes.upgrade(request, socket, head)
+  }
+
+  /** What taps do to a request they do to one for an upgrade too; who ends the response has answered instead. */
+  #admitsUpgrade(request: IncomingMessage, socket: Duplex): boolean {
+    const { hooks } = this.core
+    const response = new ServerResponse(request)
+    response.assignSocket(socket as Socket)
+    response.shouldKeepAlive = false
+    try {
+      hooks.request.call(request, response)
+    } catch (error) {
+      failRequest(error as Error, request, response, hooks, this.#log)
+    }
+    if (response.writableEnded) {
+      socket.on('error', () => {}) // nobody is left to be told
+      response.once('finish', () => socket.end())
+      return false
+    }
+    response.detachSocket(socket as Socket)
+    return true
   }
 
   #left(): void {

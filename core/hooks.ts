@@ -56,7 +56,7 @@ export const createHooks = () =>
     beforeListen: new AsyncSeriesHook<[]>([], 'beforeListen'),
     /** This generation serves, at these addresses. An error here undoes that: a reload goes back to the old one. */
     afterListen: new AsyncSeriesHook<[readonly string[]]>(['addresses'], 'afterListen'),
-    /** A request's head is parsed, before routing. Must be quick; an error here is a 500. */
+    /** A request's head is parsed, before routing or an upgrade. Must be quick; an error here is a 500. */
     request: new SyncHook<[IncomingMessage, ServerResponse]>(['request', 'response'], 'request'),
     /** No route took the request: who answers? The first tap that returns true has taken it. */
     handle: new AsyncSeriesBailHook<[FastifyRequest, FastifyReply], true | undefined>(

@@ -37,7 +37,14 @@ export { adoptExpress } from './http/adopt.ts'
 export type { Door, EngineResponse, Owner } from './http/door.ts'
 export { attachEngine, type EngineServer } from './http/engine.ts'
 export type { EngineOptions } from './http/limits.ts'
-export { clientAddress, type Origin, originOf, setOrigin, unmapped } from './http/origin.ts'
+export {
+  clientAddress,
+  type Origin,
+  originOf,
+  schemeOf,
+  setOrigin,
+  unmapped,
+} from './http/origin.ts'
 export {
   type End,
   type Introduction,

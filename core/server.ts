@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { type Configuration, loadConfiguration, type Sources } from './config/load.ts'
 import type { CoreOptions } from './config/schema.ts'
 import { BadPlugin, BadState, CannotChangeUser, FrontsNotHere, Sealed, Stopped } from './errors.ts'
+import { frontCount } from './fronts/count.ts'
 import { Generation } from './generation.ts'
 import type { Handle } from './handles.ts'
 import type { Hooks } from './hooks.ts'
@@ -24,6 +25,7 @@ const LAST_REQUESTS = 0.5
 const LONG = 2 ** 30
 /** A reload waits where as many generations before it still drain: each has workers of its own. */
 const MOST_RETIRING = 4
+const FRONTS_LATER = "the number of fronts changes with the server's next start"
 
 type State = 'new' | 'starting' | 'serving' | 'stopping' | 'stopped'
 
@@ -141,7 +143,7 @@ export class Server {
 
   /** The listening sockets, each with the address that it was opened for: another process can inherit them. */
   get sockets(): { readonly address: string; readonly handle: Handle }[] {
-    return this.#listeners.sockets
+    return this.#state === 'serving' ? this.#listeners.sockets : []
   }
 
   /** Whether the sockets are open while nothing here serves. */
@@ -252,7 +254,8 @@ export class Server {
       this.#logs = new Logs(configuration)
       this.#say(`Starting wsgi-core ${version}`)
     } else if (this.isParked && this.#role) this.#role = await this.#findRole(configuration)
-    this.#warn(configuration)
+    else if (!this.#role && frontCount(configuration.core.fronts) > 1) this.#warn([FRONTS_LATER])
+    this.#warn(configuration.warnings)
     return configuration
   }
 
@@ -268,7 +271,7 @@ export class Server {
   }
 
   /** What has no effect is said once, not at each reload. */
-  #warn({ warnings }: Configuration): void {
+  #warn(warnings: readonly string[]): void {
     for (const text of warnings) {
       if (!this.#warned.has(text)) this.log?.warn(text)
       this.#warned.add(text)

@@ -12,7 +12,7 @@ import { virtualenvPython } from '../scripts/virtualenv.mjs'
 
 const FOLDERS = ['core', 'cli', 'plugins', 'testing', 'test', 'examples']
 const AT_ONCE = 2
-const TIME_LIMIT = Number(process.env.WSGI_CORE_TEST_TIME_LIMIT ?? 120) * 1000
+const TIME_LIMIT = Number(process.env.WSGI_CORE_TEST_TIME_LIMIT ?? 240) * 1000
 const EXIT_GRACE = 3000
 
 const isSkipped = (name) => ['node_modules', 'dist', 'fixtures', '.venv'].includes(name)

@@ -13,7 +13,9 @@ import { version } from '../../core/index.ts'
 const PROGRAM = fileURLToPath(new URL('fixtures/cli.ts', import.meta.url))
 const TSX = import.meta.resolve('tsx')
 
-const PLUGIN = `export default {
+const PLUGIN = `import { existsSync } from 'node:fs'
+
+export default {
   name: 'greeter',
   dependencies: [],
   config: {
@@ -24,7 +26,7 @@ const PLUGIN = `export default {
       fastify.get('/', async () => greeting)
       fastify.get('/slow', async () => {
         core.logger('greeter').info('slow begins')
-        await new Promise((resolve) => setTimeout(resolve, 300))
+        while (!existsSync('go')) await new Promise((resolve) => setTimeout(resolve, 5))
         return 'slow'
       })
     })
@@ -240,6 +242,8 @@ running('finishes what is under way on TERM', async (context) => {
   const answer = get(`${await program.address()}/slow`)
   await program.says(/slow begins/)
   program.process.kill('SIGTERM')
+  await program.says(/Handling signal: term/)
+  writeFileSync(join(context.folder, 'go'), '')
   assert.is(await answer, 'slow')
   assert.is((await program.ended).code, 0)
 })

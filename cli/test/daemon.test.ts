@@ -34,7 +34,7 @@ test.before.each((context) => {
 test.after.each(async ({ folder }) => {
   const pid = pidOf(folder)
   if (pid) process.kill(pid, 'SIGKILL')
-  rmSync(folder, { recursive: true })
+  rmSync(folder, { recursive: true, maxRetries: 20 }) // its processes may still be tidying up in there
 })
 
 const DAEMON = ['-D', '-p', 'pid', '--error-logfile', 'log']

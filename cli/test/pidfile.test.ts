@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   existsSync,
@@ -13,6 +14,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { PidfileFailed, PidfileInUse } from '../../core/errors.ts'
@@ -73,6 +75,23 @@ creating('replaces the file of a process that is gone', ({ folder, path }) => {
   assert.is(read(path), OWN)
   assert.equal(readdirSync(folder), ['server.pid'])
 })
+
+creating(
+  'replaces the file of a process that is dead and that nobody has reaped',
+  async (context) => {
+    const shell = spawn('sh', ['-c', 'sleep 60 & kill -9 $!; echo $!; exec sleep 60'])
+    try {
+      const [text] = await once(shell.stdout, 'data')
+      const stat = () => read(`/proc/${Number(text)}/stat`)
+      while (!stat().includes(') Z ')) await setImmediate()
+      writeFileSync(context.path, String(text))
+      createPidfile(context.path)
+      assert.is(read(context.path), OWN)
+    } finally {
+      shell.kill('SIGKILL')
+    }
+  },
+)
 
 for (const text of [
   '',

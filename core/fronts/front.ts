@@ -3,7 +3,7 @@ import type { Configuration, Sources } from '../config/load.ts'
 import type { Life } from '../core.ts'
 import { Stopped } from '../errors.ts'
 import { Generation } from '../generation.ts'
-import type { ListenerSpec, Listeners } from '../listeners.ts'
+import type { ListenerSpec, Listeners, Sharing } from '../listeners.ts'
 import type { Role } from '../role.ts'
 import { Server } from '../server.ts'
 import { type Handle, listenAt } from './handles.ts'
@@ -122,6 +122,7 @@ export class Front {
       file: null,
       target: { plugin: 'wsgi', option: 'app', required: true },
       role: async () => this.#role(),
+      sharing: SUPERVISED,
     }
   }
 
@@ -161,6 +162,9 @@ export class Front {
     }
   }
 }
+
+/** Sockets are the supervisor's, and so are their files: they stay when this front ends. */
+const SUPERVISED: Sharing = { inherited: [], isShared: () => true, duplicate: async () => [] }
 
 const keyOf = (plugin: string, generation: number) => `${generation} ${plugin}`
 

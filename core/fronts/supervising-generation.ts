@@ -55,7 +55,8 @@ export class SupervisingGeneration implements AnyGeneration {
   /** With `bind` the addresses are opened first, those that plugins add in `supervise` too. */
   async build(bind?: (specs: ListenerSpec[]) => Promise<void>): Promise<ListenerSpec[]> {
     this.#supervise()
-    if (bind) await bind(await this.#specs())
+    const specs = await this.#specs()
+    await bind?.(specs)
     this.#set.add(this)
     const stopped = new Promise<never>((_, reject) => {
       const stop = () => reject(new Stopped())

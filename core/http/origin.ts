@@ -39,6 +39,12 @@ export function clientAddress(request: { socket: { remoteAddress?: string | unde
   return originOf(request)?.address ?? unmapped(request.socket.remoteAddress)
 }
 
+/** How the client's request came, to the outermost server that is known. */
+export function schemeOf(request: { socket: object }): Origin['scheme'] {
+  const { encrypted } = request.socket as { encrypted?: boolean }
+  return originOf(request)?.scheme ?? (encrypted ? 'https' : 'http')
+}
+
 /** An IPv4 client of a socket that takes both families. */
 export const unmapped = (address = ''): string =>
   address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address

@@ -1,5 +1,5 @@
 import type { Server, Socket } from 'node:net'
-import { introduce, type Preamble, PreambleCollector } from './preamble.ts'
+import { introduceBelow, type Preamble, PreambleCollector } from './preamble.ts'
 
 type Take = (socket: Socket) => void
 type Refuse = (reason: string, socket: Socket) => void
@@ -82,7 +82,7 @@ class ConnectionGuard {
       if (result === undefined) return
       done()
       if ('refused' in result) return this.#turnAway(socket, result.refused)
-      introduce(socket, result)
+      introduceBelow(socket, result)
       this.#handOn(socket, bytes.subarray(bytes.length - collector.surplus))
     }
     socket.on('data', receive).on('close', done).on('error', ignore).on('end', left)

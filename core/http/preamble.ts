@@ -97,20 +97,28 @@ interface SocketInside {
   [INTRODUCTION]?: unknown
 }
 
-/**
- * From here on the connection is from whom the preamble says, to all that asks its socket, and the TLS on it: the
- * addresses are those of the handle.
- */
+/** From here on the connection is from whom the preamble says, to all that asks its socket. */
 export function introduce(socket: Socket, { ends, info }: Introduction): void {
   const inside = socket as unknown as SocketInside
   inside[INTRODUCTION] = info
-  if (!ends || !inside._handle) return
+  if (!ends) return
   const { remote, local } = ends
-  inside._handle.getpeername = (out) => name(out, remote)
-  inside._peername = undefined
-  if (local === undefined) return
-  inside._handle.getsockname = (out) => name(out, local)
-  inside._sockname = undefined
+  inside._peername = nameOf(remote)
+  if (!local) return
+  inside._sockname = nameOf(local)
+  // a Unix socket has none, and is not asked then
+  if (inside._handle) inside._handle.getsockname ??= (out) => give(out, local)
+}
+
+/** As `introduce`, for a socket on which TLS begins: what is within asks the handle. */
+export function introduceBelow(socket: Socket, introduction: Introduction): void {
+  introduce(socket, introduction)
+  const { _handle: handle } = socket as unknown as SocketInside
+  const { ends } = introduction
+  if (!ends || !handle) return
+  const { remote, local } = ends
+  handle.getpeername = (out) => give(out, remote)
+  if (local) handle.getsockname = (out) => give(out, local)
 }
 
 /** What the preamble of this connection has said, below TLS too. */
@@ -119,9 +127,11 @@ export function introductionOf(socket: Socket): unknown {
   return inside[INTRODUCTION] ?? inside._parent?.[INTRODUCTION]
 }
 
-function name(out: object, end: End | undefined): number {
-  if (end === undefined) return 0
-  const { address, port } = end
-  Object.assign(out, { address, port, family: address.includes(':') ? 'IPv6' : 'IPv4' })
+/** As `net` has it. */
+const nameOf = (end: End | undefined): object =>
+  end === undefined ? {} : { ...end, family: end.address.includes(':') ? 'IPv6' : 'IPv4' }
+
+function give(out: object, end: End | undefined): number {
+  Object.assign(out, nameOf(end))
   return 0
 }

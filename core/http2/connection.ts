@@ -79,6 +79,7 @@ export class Http2Connection {
 
   /** Answers without anybody, and wants no more of this stream. */
   answerRefusal(stream: ServerHttp2Stream, status: number): void {
+    if (stream.destroyed || stream.closed) return
     if (stream.listenerCount('error') === 0) stream.on('error', () => {}) // it is over anyway
     const body = `${status} ${STATUS_CODES[status]}\n`
     const headers = { ':status': status, 'content-type': 'text/plain' }
@@ -134,6 +135,7 @@ export class Http2Connection {
   #refuseAll(reason: string): void {
     if (this.#session.destroyed) return
     this.reportRefusal({ status: 0, reason })
-    this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    this.#session.destroy()
   }
 }

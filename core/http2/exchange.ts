@@ -22,6 +22,7 @@ export class Http2Exchange implements StreamSource, AnswerSink {
   #owesContinue: boolean
   #isPaused = false
   #watchesDrain = false
+  #isRefused = false
   /** Body bytes that have come. */
   #size = 0
   #trailers: string[] = []
@@ -81,8 +82,9 @@ export class Http2Exchange implements StreamSource, AnswerSink {
     this.#owesContinue = false
   }
 
+  /** The client sees that the answer is not whole: `close` would end the body properly before it resets the stream. */
   breakOff(): void {
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    this.#stream.destroy(nodeError(Error, 'ERR_STREAM_DESTROYED', 'the answer broke off'))
   }
 
   bodyWanted(): void {
@@ -99,7 +101,7 @@ export class Http2Exchange implements StreamSource, AnswerSink {
   }
 
   bodyAbandoned(): void {
-    if (!this.#stream.closed) this.#stream.close(constants.NGHTTP2_CANCEL)
+    if (!this.#isRefused && !this.#stream.closed) this.breakOff()
   }
 
   setTimeout(milliseconds: number): void {
@@ -112,6 +114,7 @@ export class Http2Exchange implements StreamSource, AnswerSink {
   }
 
   data(chunk: Buffer): void {
+    if (this.#isRefused) return
     this.#owesContinue = false
     this.#size += chunk.length
     if (this.#size > this.#connection.limits.body) {
@@ -152,11 +155,12 @@ export class Http2Exchange implements StreamSource, AnswerSink {
   /** Answers on behalf of everybody. */
   refuse(refused: Refused): void {
     const { headersSent } = this.response
+    this.#isRefused = true
     this.#connection.reportRefusal(refused)
     const { status, reason } = refused
     const error = Object.assign(nodeError(Error, 'ECONNRESET', reason), { statusCode: status })
     this.#abandon(error, status)
-    if (headersSent) this.#stream.close(constants.NGHTTP2_CANCEL)
+    if (headersSent) this.breakOff()
     else this.#connection.answerRefusal(this.#stream, status)
   }
 
@@ -183,7 +187,7 @@ export class Http2Exchange implements StreamSource, AnswerSink {
     else if (now - this.#leftAt < rateTime) return
     else if (left - this.#left < (readRate * (now - this.#leftAt)) / 1000) {
       this.#connection.reportRefusal({ status: 0, reason: 'client reads too slowly' })
-      return this.#stream.close(constants.NGHTTP2_CANCEL)
+      return this.breakOff()
     } else this.#leftAt = now
     this.#left = left
   }

@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { LeanResponse } from '../http/lean-response.ts'
 import type { AnswerSink, Callback } from '../http/response-body.ts'
-import { dateLine } from '../http/response-head.ts'
+import { dateLine, nodeError } from '../http/response-head.ts'
 import type { Http2Request } from './request.ts'
 
 type Chunk = string | Uint8Array
@@ -33,6 +33,10 @@ export class Http2Response extends LeanResponse {
     done: Callback,
   ): boolean {
     if (!this.headSent) this.#respond(-1, false)
+    if (this.#isGone) {
+      process.nextTick(done, nodeError(Error, 'ERR_STREAM_DESTROYED', 'the stream is closed'))
+      return true
+    }
     return this.#stream.write(this.#cut(chunk, encoding), done)
   }
 
@@ -40,23 +44,36 @@ export class Http2Response extends LeanResponse {
     const { sink } = this
     const stream = this.#stream
     this.finished = true
-    if (sink === undefined || stream.destroyed) return
+    if (sink === undefined || this.#isGone) return
     if (!this.headSent) this.#respond(sizeOf(chunk, encoding), !this.hasBody || isEmpty(chunk))
+    const bytes = this.hasBody && !isEmpty(chunk) ? this.#cut(chunk as Chunk, encoding) : undefined
     while (stream.writableCorked > 0) stream.uncork()
-    if (this.hasBody && !isEmpty(chunk)) stream.end(this.#cut(chunk as Chunk, encoding))
+    if (this.hasBody && this.bodyBytes < this.declared) {
+      // shorter than it says: it must not end as if it were whole
+      if (bytes) stream.write(bytes)
+      return sink.breakOff(undefined, false)
+    }
+    if (bytes) stream.end(bytes)
     else if (!stream.writableEnded) stream.end()
-    if (this.declared > this.bodyBytes && this.hasBody) sink.breakOff(undefined, false)
-    else sink.answered(true)
+    sink.answered(true)
   }
 
   protected override interim(text: string, callback: Callback | undefined): void {
-    if (this.canInform) this.#stream.additionalHeaders(fieldsOf(text))
+    if (this.canInform && !this.#isGone) this.#stream.additionalHeaders(fieldsOf(text))
     if (callback) process.nextTick(callback)
+  }
+
+  /** Its client has given it up, and the event that says so is still to come. */
+  get #isGone(): boolean {
+    return this.#stream.destroyed || this.#stream.closed
   }
 
   /** @param length of the body, where all of it is known. */
   #respond(length: number, isAll: boolean): void {
     this.headSent = true
+    if (this.#isGone) return
+    // RFC 9113 §8.1: there is no final answer of that kind, and no change of protocols
+    if (this.statusCode < 200) return this.sink?.breakOff(undefined, false)
     const date = this.sendDate && !this.dateGiven ? dateLine() : ''
     const headers = fieldsOf(this.lines + date)
     const size = this.#announce(length)
@@ -87,7 +104,7 @@ export class Http2Response extends LeanResponse {
   }
 
   #sendTrailers(): void {
-    this.#stream.sendTrailers(addFields({}, this.trailerLines, 0))
+    if (!this.#isGone) this.#stream.sendTrailers(addFields({}, this.trailerLines, 0))
   }
 }
 

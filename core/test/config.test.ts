@@ -424,7 +424,7 @@ dialect('are refused or warned of where they are not here', async ({ faults, loa
     (await faults({ argv: 'hello:app', json })).map((text) => text.slice(0, 24)),
     [
       "setting 'timeout' is the",
-      "setting 'keyfile': belo",
+      "setting 'keyfile': belon",
       "setting 'when_ready': no",
       "setting 'nonsense' is un",
     ],

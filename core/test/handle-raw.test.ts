@@ -26,6 +26,7 @@ function answers({ hooks }: Core): void {
   })
   hooks.handleRaw.tap('answers', ({ url }, response) => {
     if (url === '/left') return undefined
+    if (url === '/fastify') return false
     if (url === '/broken') throw new Error('secret')
     response.end('raw')
     return true
@@ -40,6 +41,18 @@ test('is asked in place of handle where no plugin has to do with Fastify', async
 
 test('leaves a request that nobody takes to handle', async (context) => {
   assert.is(await taken(await start(context), '/left'), 'handle')
+})
+
+test('gives a request to handle by false, whoever else taps it', async (context) => {
+  const server = await start(context, ({ hooks }) => {
+    hooks.handle.tap('other-1', () => undefined)
+    hooks.handleRaw.tap('other-1', (_request, response) => {
+      response.end('other')
+      return true
+    })
+  })
+  assert.is(await taken(server, '/fastify'), 'handle')
+  assert.is(await taken(server, '/left'), 'other')
 })
 
 test('serves, observed or not, with the hooks around it', async (context) => {

@@ -266,6 +266,14 @@ for (const settings of [
   })
 }
 
+reloading('says that the number of fronts is that of the next start', async (context) => {
+  const { server, configure, log } = await startFromFile(context, sayGeneration)
+  configure({ fronts: 2 })
+  for (let count = 0; count < 2; count++) await server.reload()
+  await stillServes(server, '3')
+  assert.is(log().match(/\[WARNING\] the number of fronts changes with/g)?.length, 1)
+})
+
 reloading('that fails later closes the log that it had opened', async (context) => {
   const b = join(context.folder, 'b.log')
   const { server, configure } = await startFromFile(context, (core) => {

@@ -1,6 +1,6 @@
-import type { PeerSet } from '../../core/index.ts'
 import { BROKEN, type Element, ListReader, parseElement } from './forwarded.ts'
-import { HIDDEN, MALFORMED, type Node, type NodeName, parseHop, parseNode } from './node-name.ts'
+import type { Hop, Hops } from './hops.ts'
+import { HIDDEN, MALFORMED, type Node, parseNode } from './node-name.ts'
 
 /** How far proxies may be believed, and what the farthest of them says. */
 export interface Chain {
@@ -8,8 +8,6 @@ export interface Chain {
   readonly client: Node
   /** Addresses from who connected here to the client. */
   readonly hops: readonly string[]
-  /** Elements that count, from the right. */
-  readonly count: number
   /** What the last of them says besides, in `Forwarded`. */
   readonly element: Element | undefined
   readonly reader: ListReader
@@ -18,53 +16,47 @@ export interface Chain {
 /** Further than any chain of proxies; a longer one goes round in circles. */
 const MAX_HOPS = 100
 
-/** One place of the chain; undefined: there is none further to the left. */
-type Step = { readonly name: NodeName; readonly element?: Element } | undefined
-
 /**
  * Walks from the peer, who is trusted, to the left: each address was written by the one before, and counts as long as
  * that one is trusted. @returns MALFORMED where somebody trusted has written what is no address.
  */
 function walk(
   peer: Node,
-  trusted: PeerSet,
   reader: ListReader,
-  step: () => Step,
+  read: (text: string) => Hop,
 ): Chain | typeof MALFORMED {
   let client = peer
-  let element: Element | undefined
   const hops = [peer.address]
   for (;;) {
-    const next = step()
-    if (next === undefined) break
-    if (next.name === MALFORMED || hops.length > MAX_HOPS) return MALFORMED
-    element = next.element
-    if (next.name === HIDDEN) break
-    client = next.name
+    const text = reader.previous()
+    if (text === undefined) break
+    const { name, isTrusted } = read(text)
+    if (name === MALFORMED || hops.length > MAX_HOPS) return MALFORMED
+    if (name === HIDDEN) break
+    client = name
     hops.push(client.address)
-    if (!trusted.has(client.address)) break
+    if (!isTrusted) break
   }
-  return { client, hops, count: reader.count, element, reader }
+  return { client, hops, element: undefined, reader }
 }
 
 /** By the lines of `X-Forwarded-For`. */
-export function walkXForwardedFor(peer: Node, trusted: PeerSet, lines: readonly string[]) {
-  const reader = new ListReader(lines)
-  return walk(peer, trusted, reader, () => {
-    const text = reader.previous()
-    return text === undefined ? undefined : { name: parseHop(text) }
-  })
-}
+export const walkXForwardedFor = (peer: Node, known: Hops, lines: readonly string[]) =>
+  walk(peer, new ListReader(lines, false), (text) => known.read(text))
 
 /** By the lines of `Forwarded`. An element without `for` tells of a hop, not whose. */
-export function walkForwarded(peer: Node, trusted: PeerSet, lines: readonly string[]) {
-  const reader = new ListReader(lines)
-  return walk(peer, trusted, reader, () => {
-    const text = reader.previous()
-    if (text === undefined) return undefined
-    const element = parseElement(text)
-    if (element === BROKEN) return { name: MALFORMED }
-    const node = element.get('for')
-    return { name: node === undefined ? HIDDEN : parseNode(node), element }
+export function walkForwarded(
+  peer: Node,
+  known: Hops,
+  lines: readonly string[],
+): Chain | typeof MALFORMED {
+  let element: Element | undefined
+  const chain = walk(peer, new ListReader(lines, true), (text) => {
+    const parsed = parseElement(text)
+    if (parsed === BROKEN) return known.judge(MALFORMED)
+    element = parsed
+    const node = parsed.get('for')
+    return known.judge(node === undefined ? HIDDEN : parseNode(node))
   })
+  return chain === MALFORMED ? chain : { ...chain, element }
 }

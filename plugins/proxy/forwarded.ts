@@ -18,12 +18,15 @@ export class ListReader {
   #line: number
   /** Where what is not read yet ends. */
   #end: number
-  /** Elements that have been read. */
-  count = 0
+  readonly #quotes: boolean
 
-  /** @param lines the values of a field that came several times. */
-  constructor(lines: readonly string[]) {
+  /**
+   * @param lines the values of a field that came several times.
+   * @param quotes whether a comma may stand within quotes
+   */
+  constructor(lines: readonly string[], quotes: boolean) {
     this.#lines = lines
+    this.#quotes = quotes
     this.#line = lines.length - 1
     this.#end = lines[this.#line]?.length ?? -1
   }
@@ -37,14 +40,18 @@ export class ListReader {
         continue
       }
       const text = this.#lines[this.#line] as string
-      const comma = commaBefore(text, this.#end)
+      const comma = this.#commaBefore(text, this.#end)
       const element = text.slice(comma + 1, this.#end).trim()
       this.#end = comma
       if (element === '') continue
-      this.count++
       return element
     }
     return undefined
+  }
+
+  #commaBefore(text: string, end: number): number {
+    if (this.#quotes) return commaOutsideQuotes(text, end)
+    return end === 0 ? -1 : text.lastIndexOf(',', end - 1)
   }
 
   /** Where reading has stopped, and what has been read of that line; undefined: nothing is left unread. */
@@ -58,7 +65,7 @@ export class ListReader {
 }
 
 /** Where the last comma before `end` is that is not within quotes; -1: there is none. */
-function commaBefore(text: string, end: number): number {
+function commaOutsideQuotes(text: string, end: number): number {
   let quoted = false
   for (let at = end - 1; at >= 0; at--) {
     const code = text.charCodeAt(at)

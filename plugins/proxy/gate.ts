@@ -116,7 +116,7 @@ function withForwarders(origin: Origin, taken: ReadonlyMap<string, string>): Ori
     if (name !== 'SCRIPT_NAME') variables.push([`HTTP_${name}`, value])
     else if (ROOT_PATH.test(path)) rootPath = path
   }
-  return { ...origin, rootPath, variables }
+  return { ...origin, rootPath, variables, text: undefined }
 }
 
 function refuse(response: ServerResponse): void {

@@ -107,9 +107,13 @@ export default definePlugin({
     core.hooks.listeners.tap({ name, stage: LAST }, (specs) =>
       expectPreambles(specs, options, core.cwd),
     )
-    core.hooks.request.tap(name, (request, response) => gate.admit(request, response))
+    core.hooks.request.tap({ name, stage: FIRST }, (request, response) =>
+      gate.admit(request, response),
+    )
   },
 })
 
 /** After all other plugins: they may add listeners. */
 const LAST = 1_000_000
+/** Before all others, which are to see what is believed. */
+const FIRST = -LAST

@@ -10,9 +10,9 @@ export interface Peer {
 
 /** A socket that is gone has no address either, and must not pass for one that never has any. */
 export function peerOf(socket: Socket): Peer {
-  const { remoteAddress, localAddress, destroyed } = socket
-  const isUnix = !destroyed && remoteAddress === undefined && localAddress === undefined
-  return { address: unmapped(remoteAddress), isUnix }
+  const { remoteAddress } = socket
+  if (remoteAddress !== undefined) return { address: unmapped(remoteAddress), isUnix: false }
+  return { address: '', isUnix: !socket.destroyed && socket.localAddress === undefined }
 }
 
 export const isAmong = (peers: PeerSet, { address, isUnix }: Peer): boolean =>

@@ -28,18 +28,24 @@ export function senderOf(socket: Socket, { trusted }: Settings): Sender {
   const relay = introductionOf(socket) as Relay | undefined
   const peer = peerOf(socket)
   const scheme = relay?.scheme ?? ((socket as TLSSocket).encrypted ? 'https' : 'http')
-  const variables = relay?.variables ?? []
+  const variables = relay ? variablesOf(relay, socket) : []
   const node = { address: peer.address, port: portOf(socket) }
   return {
     node,
     isTrusted: !relay?.isUnknown && isAmong(trusted, peer),
     name: nameOf(peer),
     scheme,
-    origin: relay && relayedOrigin(relay, node, scheme),
+    origin: relay && relayedOrigin({ ...relay, variables }, node, scheme),
     variables,
     variablesOfOthers: [...variables, ['wsgi_core.peer_addr', peer.address]],
   }
 }
+
+/** What is known of TLS here is known better than what a proxy says of TLS before it. */
+const variablesOf = ({ variables }: Relay, socket: Socket): Origin['variables'] =>
+  (socket as TLSSocket).encrypted
+    ? variables.filter(([name]) => !name.startsWith('SSL_'))
+    : variables
 
 const portOf = ({ remotePort }: Socket) => (remotePort ? String(remotePort) : '')
 

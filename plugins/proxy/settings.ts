@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { PeerSet } from '../../core/index.ts'
+import { Hops } from './hops.ts'
 import { FieldNames, HTTPOXY, suspects } from './suspects.ts'
 
 /** What proxies may say. */
@@ -21,6 +22,8 @@ export interface ForwardedOptions {
 /** The same, ready for use. */
 export interface Settings {
   readonly trusted: PeerSet
+  /** What stands in forwarded headers, judged by the same. */
+  readonly hops: Hops
   readonly family: ForwardedOptions['forwardedHeaders']
   readonly parts: ReadonlySet<string>
   /** Fields of parts that are not named, which the operator has said are not set. */
@@ -38,11 +41,13 @@ export interface Settings {
 }
 
 export function resolveSettings(options: ForwardedOptions, log: Logger): Settings {
+  const trusted = new PeerSet(options.forwardedAllowIps)
   const schemes = new Map(options.secureSchemeHeaders.map(splitPair))
   const parts = options.forwardedParts.length > 0 ? options.forwardedParts : ['for', 'proto']
   const looksLike = options.forwarderHeaders.map((name) => name.replaceAll('_', '-'))
   return {
-    trusted: new PeerSet(options.forwardedAllowIps),
+    trusted,
+    hops: new Hops(trusted),
     family: options.forwardedHeaders,
     parts: new Set(parts),
     unset: options.forwardedParts.length > 0 ? unsetFields(parts) : [],

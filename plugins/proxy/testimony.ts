@@ -55,9 +55,9 @@ export class Testimony {
   }
 
   #readForwarded(): Origin | undefined {
-    const { parts, trusted } = this.#settings
+    const { parts, hops } = this.#settings
     if (!this.#found.has('forwarded')) return undefined
-    const chain = walkForwarded(this.#sender.node, trusted, this.#lines('forwarded'))
+    const chain = walkForwarded(this.#sender.node, hops, this.#lines('forwarded'))
     if (chain === MALFORMED) return this.#ignore('forwarded')
     this.#cut('forwarded', chain)
     this.#checkRealIp(chain)
@@ -87,9 +87,9 @@ export class Testimony {
   }
 
   #readChain(): Chain | undefined {
-    const { parts, trusted } = this.#settings
+    const { parts, hops } = this.#settings
     if (!parts.has('for') || !this.#found.has('x-forwarded-for')) return undefined
-    const chain = walkXForwardedFor(this.#sender.node, trusted, this.#lines('x-forwarded-for'))
+    const chain = walkXForwardedFor(this.#sender.node, hops, this.#lines('x-forwarded-for'))
     if (chain === MALFORMED) return this.#ignore('x-forwarded-for')
     this.#cut('x-forwarded-for', chain)
     this.#checkRealIp(chain)
@@ -122,7 +122,7 @@ export class Testimony {
     const lines = this.#lines(name)
     const [line = ''] = lines
     const isOne = lines.length === 1 && !line.includes(',')
-    const value = isOne ? line : new ListReader(lines).previous()
+    const value = isOne ? line : new ListReader(lines, false).previous()
     if (value === undefined || !isValid(value)) return this.#ignore(name)
     if (!isOne && !this.#settings.passes) {
       this.#changes.remove(places.slice(0, -1))
@@ -212,7 +212,12 @@ export class Testimony {
 
   #lines(name: string): string[] {
     const { rawHeaders } = this.#request
-    return this.#found.placesOf(name).map((place) => rawHeaders[place + 1] as string)
+    const { names, places, count } = this.#found
+    const lines: string[] = []
+    for (let index = 0; index < count; index++) {
+      if (names[index] === name) lines.push(rawHeaders[(places[index] as number) + 1] as string)
+    }
+    return lines
   }
 }
 

@@ -33,7 +33,6 @@ interface OpenForm extends OpenFile {
 /** Finds files: in memory, and on disk. */
 export class FileStore {
   readonly memory: Memory
-
   readonly #compresses: boolean
 
   /** `compresses`: texts in memory have compressed forms too. */
@@ -43,7 +42,7 @@ export class FileStore {
   }
 
   async find(location: Location, segments: readonly string[], accepted: Accepted): Promise<Found> {
-    const key = `${location.path}\0${segments.join('/')}`
+    const key = `${location.id}/${segments.join('/')}`
     const stored = this.memory.get(key)
     if (stored && (await this.#isCurrent(stored, location, segments))) {
       return foundIn(stored, accepted)
@@ -78,14 +77,12 @@ export class FileStore {
   /** @returns the contents of all forms where they are to be kept, and nobody changes them meanwhile. */
   async #readWanted(key: string, forms: readonly OpenForm[]): Promise<Form[] | undefined> {
     const total = forms.reduce((sum, { stats }) => sum + stats.size, 0)
-    if (!this.memory.wants(key, total)) return undefined
-    const contents: Form[] = []
-    for (const { fd, stats, coding } of forms) {
-      const content = await readAll(fd, stats)
-      if (content === undefined) return undefined
-      contents.push({ coding, stats, content })
+    if (!this.memory.reserve(key, total)) return undefined
+    try {
+      return await readForms(forms)
+    } finally {
+      this.memory.release(key, total)
     }
-    return contents
   }
 
   /** Looks at the disk once a second at most. */
@@ -154,6 +151,16 @@ async function describeOpen(
 const statDescriptor = promisify(fstat)
 const statPath = promisify(stat)
 const readDescriptor = promisify(read)
+
+async function readForms(forms: readonly OpenForm[]): Promise<Form[] | undefined> {
+  const contents: Form[] = []
+  for (const { fd, stats, coding } of forms) {
+    const content = await readAll(fd, stats)
+    if (content === undefined) return undefined
+    contents.push({ coding, stats, content })
+  }
+  return contents
+}
 
 /** @returns undefined where the file changes meanwhile. */
 async function readAll(fd: number, stats: Stats): Promise<Buffer | undefined> {

@@ -76,10 +76,15 @@ async function findBelow(
   path: string,
   question: Parameters<Site['answerFile']>[2],
 ): Promise<Outcome> {
-  const location = folders.find(({ folder }) => path.startsWith(`${folder.path}/`))
-  const segments = path.slice(location?.folder.path.length).split('/').filter(Boolean)
-  if (location === undefined || !segments.every(isSafeSegment)) return site.refuse(404)
-  return site.answerFile(location, segments, question)
+  for (const location of folders) {
+    const { folder } = location
+    for (const base of [folder.path, await folder.real()]) {
+      if (!path.startsWith(`${base}/`)) continue
+      const segments = path.slice(base.length).split('/').filter(Boolean)
+      if (segments.every(isSafeSegment)) return site.answerFile(location, segments, question)
+    }
+  }
+  return site.refuse(404)
 }
 
 function valueIn(fields: readonly string[], name: string): string | undefined {

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { FORMATS, nearest, type OptionDefinition } from '../../core/index.ts'
+import { EXTENSIONS } from './codings.ts'
 import { BadLocation, NoFolder } from './errors.ts'
 import { type ExpiresRule, parseExpires } from './expires.ts'
 import { type LocationOptions, locationSchema, type StaticOptions } from './options.ts'
@@ -8,6 +9,8 @@ import { RealFolder } from './real-folder.ts'
 
 /** A path, and what is served below it. */
 export interface Location {
+  /** No other has it, whatever its path: what is found is kept under it. */
+  readonly id: number
   /** As it was given. */
   readonly path: string
   readonly segments: readonly string[]
@@ -65,13 +68,17 @@ export const hiddenLocation = (folder: string, options: StaticOptions, cwd: stri
 export const textBefore = (pair: string): string => pair.slice(0, pair.indexOf('='))
 export const textAfter = (pair: string): string => pair.slice(pair.indexOf('=') + 1)
 
+let count = 0
+
 function createLocation(given: Given, defaults: StaticOptions, cwd: string): Location {
   const { path, alias, root, internal = false, ...own } = given
   const options = { ...defaults, ...own } as LocationOptions
   const segments = path.split('/').filter((segment) => segment !== '')
   const folder = resolve(cwd, (alias ?? root) as string)
+  checked(path, () => checkWords(options))
   if (!statSync(folder, { throwIfNoEntry: false })) throw new NoFolder(path, folder)
   return {
+    id: ++count,
     path,
     segments,
     needsSlash: path.endsWith('/') && segments.length > 0,
@@ -140,6 +147,19 @@ function checked<T>(path: string, read: () => T, key?: string): T {
   } catch (error) {
     const { message } = error as Error
     throw new BadLocation(path, key === undefined ? message : `'${key}' ${message}`)
+  }
+}
+
+function checkWords({ tryFiles, precompressed }: LocationOptions): void {
+  for (const step of tryFiles) {
+    if (/^(\$uri|\/|@app$|=[45]\d\d$)/.test(step)) continue
+    throw new Error(`tryFiles has '${step}'; write $uri, a path, @app, or a status as in =404`)
+  }
+  for (const coding of precompressed) {
+    if (Object.hasOwn(EXTENSIONS, coding)) continue
+    throw new Error(
+      `precompressed has '${coding}'; there are ${Object.keys(EXTENSIONS).join(', ')}`,
+    )
   }
 }
 

@@ -13,6 +13,8 @@ export class Memory {
   readonly #files = new Map<string, StoredFile>()
   /** Large files, and when they were asked for. */
   readonly #seen = new Map<string, number>()
+  readonly #reading = new Set<string>()
+  #readingBytes = 0
   #bytes = 0
   /** Of files that were dropped and are still on their way to somebody. */
   #leaving = 0
@@ -28,9 +30,27 @@ export class Memory {
     return this.#bytes + this.#leaving
   }
 
-  /** Whether a file of this size is worth its memory. One must not push all others out. */
-  wants(key: string, size: number): boolean {
-    if (size > this.#budget / 4 || size + this.#leaving > this.#budget) return false
+  /**
+   * Whether a file is to be read into memory: it is worth it, nobody else is at it, and there is room for what is being
+   * read. `release` follows.
+   */
+  reserve(key: string, size: number): boolean {
+    if (this.#reading.has(key) || !this.#isWorth(key, size)) return false
+    if (size + this.#leaving + this.#readingBytes > this.#budget) return false
+    this.#reading.add(key)
+    this.#readingBytes += size
+    return true
+  }
+
+  /** It has been read. */
+  release(key: string, size: number): void {
+    this.#reading.delete(key)
+    this.#readingBytes -= size
+  }
+
+  /** One must not push all others out. */
+  #isWorth(key: string, size: number): boolean {
+    if (size > this.#budget / 4) return false
     if (size <= SMALL) return true
     const now = performance.now()
     const before = this.#seen.get(key)

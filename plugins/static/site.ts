@@ -85,7 +85,10 @@ export class Site {
     if (fault !== undefined) return canPass ? undefined : this.#refuse(fault, location, question)
     let status = 404
     for (const [index, step] of steps.entries()) {
-      if (step === '@app' && hasApplication) return undefined
+      if (step === '@app') {
+        if (hasApplication) return undefined
+        continue
+      }
       if (step.startsWith('=')) return this.#refuse(Number(step.slice(1)), location, question)
       const found = await this.#step(step, target, location, question)
       if (found === undefined) continue

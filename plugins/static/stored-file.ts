@@ -80,6 +80,7 @@ export class StoredFile implements Owner {
 
   /** Its contents are on their way to a client, up to the end of this response. */
   hold(response: EngineResponse): void {
+    if (response.destroyed) return // its end has been told of
     this.#users++
     if (response.owner === undefined) response.owner = this
     else response.once('close', () => this.closed())

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { TLSSocket } from 'node:tls'
-import { errorPage } from '../../core/index.ts'
+import { errorPage, schemeOf } from '../../core/index.ts'
 import type { TlsOptions } from './config.ts'
 import { redirect } from './redirect.ts'
 
@@ -13,7 +12,7 @@ export function httpsOnly(options: TlsOptions, port: () => number | undefined) {
   const { redirectToHttps } = options
   if (hsts === undefined && !redirectToHttps) return undefined
   return (request: IncomingMessage, response: ServerResponse) => {
-    if ((request.socket as TLSSocket).encrypted) {
+    if (schemeOf(request) === 'https') {
       // RFC 6797 §7.2: never over plain HTTP
       if (hsts !== undefined) response.setHeader('Strict-Transport-Security', hsts)
     } else if (redirectToHttps && !CHALLENGE.test(request.url ?? '')) {

@@ -62,7 +62,7 @@ function guideToHttps(core: Core, options: TlsOptions): void {
   if (fault && !core.links.supervisor) core.logger(name).warn(fault)
   const guide = httpsOnly(options, () => port)
   if (!guide) return
-  core.hooks.request.tap(name, guide)
+  core.hooks.request.tap({ name, stage: LATE }, guide)
   core.hooks.afterListen.tap(name, (addresses) => {
     const secure = addresses.find((address) => address.startsWith('https:'))
     if (secure) port ??= Number(new URL(secure).port || HTTPS_PORT)
@@ -70,3 +70,5 @@ function guideToHttps(core: Core, options: TlsOptions): void {
 }
 
 const HTTPS_PORT = 443
+/** Behind who knows whom a request is from. */
+const LATE = 100

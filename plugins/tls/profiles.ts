@@ -25,8 +25,8 @@ export function protocolOptions(options: TlsOptions): SecureContextOptions {
     maxVersion: 'TLSv1.3',
     ciphers: ciphers === null ? [...TLS13, ...INTERMEDIATE].join(':') : withTls13(ciphers),
     ecdhCurve: CURVES,
-    // as Mozilla has it: all are good, so the client chooses what its hardware does best
-    honorCipherOrder: false,
+    // ours, but for clients that put ChaCha20 first, as they have no hardware for AES
+    honorCipherOrder: true,
     secureOptions: secureOptions(sessionTickets),
   }
   try {
@@ -43,7 +43,8 @@ function withTls13(ciphers: string): string {
 }
 
 function secureOptions(sessionTickets: boolean): number {
-  const { SSL_OP_NO_RENEGOTIATION, SSL_OP_NO_COMPRESSION, SSL_OP_NO_TICKET } = constants
-  const always = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION
+  const { SSL_OP_NO_RENEGOTIATION, SSL_OP_NO_COMPRESSION } = constants
+  const { SSL_OP_PRIORITIZE_CHACHA, SSL_OP_NO_TICKET } = constants
+  const always = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_PRIORITIZE_CHACHA
   return sessionTickets ? always : always | SSL_OP_NO_TICKET
 }

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { TLSSocket } from 'node:tls'
-import { type Origin, originOf, unmapped } from '../../core/index.ts'
+import { type Origin, originOf, schemeOf, unmapped } from '../../core/index.ts'
 import { tlsVariables } from './tls-variables.ts'
 
 /**
@@ -19,7 +18,7 @@ export function buildEnviron(
   const rawPath = url.slice(rootPath.length, question < 0 ? url.length : question)
   const path = rawPath.includes('%') ? percentDecode(rawPath) : rawPath
   if (path.includes('\0')) return undefined
-  const scheme = origin?.scheme ?? ((socket as TLSSocket).encrypted ? 'https' : 'http')
+  const scheme = schemeOf(request)
   const scriptName = origin?.prefix === undefined ? rootPath : origin.prefix + rootPath
   const protocol = origin?.protocol ?? `HTTP/${httpVersion}`
   return (

@@ -190,7 +190,7 @@ export class ServerProcess {
   /** Ends it with SIGTERM, or by force where it does not end; removes its folder. @returns its exit code. */
   async stop(name: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     this.disconnect()
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), PATIENCE / 3)
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), PATIENCE)
     this.#process.kill(name)
     const { code } = await this.ended
     clearTimeout(timer)

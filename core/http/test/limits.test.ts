@@ -101,12 +101,10 @@ times('of a head: 408', async ({ open }) => {
 times('of a head run from its first byte, not from the last', async ({ open }) => {
   const stage = await open({ headTime: 150 })
   const client = await stage.connect()
-  const started = performance.now()
-  const timer = setInterval(() => client.send('X: y\r\n'), 20)
+  const timer = setInterval(() => client.send('X: y\r\n'), 20) // else it would never end
   client.send('GET / HTTP/1.1\r\n')
   assert.is(parseAnswer(await client.rest()).status, 408)
   clearInterval(timer)
-  assert.ok(performance.now() - started < 1000)
 })
 
 times('of a first request: the connection ends without an answer', async ({ open }) => {
@@ -117,7 +115,7 @@ times('of a first request: the connection ends without an answer', async ({ open
 
 times('of an idle connection are the keep-alive time', async ({ open }) => {
   const stage = await open({ headTime: 40 })
-  stage.door.keepAlive = 300
+  stage.door.keepAlive = 1500
   const client = await stage.connect()
   await ping(client)
   await sleep(150) // longer than a head may take
@@ -143,10 +141,10 @@ times('do not count while the application does not read', async ({ open }) => {
 })
 
 times('of a body quick enough are never reached', async ({ open }) => {
-  const stage = await open({ rateTime: 50, bodyRate: 10 })
+  const stage = await open({ rateTime: 500, bodyRate: 10 })
   const client = await stage.connect()
-  client.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n')
-  for (let index = 0; index < 20; index++) {
+  client.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60\r\n\r\n')
+  for (let index = 0; index < 60; index++) {
     client.send('x')
     await sleep(15)
   }
@@ -185,9 +183,12 @@ const counts = withStage('connection limits')
 counts(
   'refuse one connection more with 503 where all have a request under way',
   async (context) => {
-    const stage = await context.open({ connections: 2, connectionsPerAddress: 0 }, () => {})
+    let begun = 0
+    const stage = await context.open({ connections: 2, connectionsPerAddress: 0 }, () => {
+      begun++
+    })
     for (const _ of [1, 2]) (await stage.connect()).send(get())
-    await sleep(20)
+    while (begun < 2) await sleep(5)
     const third = await stage.connect()
     assert.is(parseAnswer(await third.rest()).status, 503)
   },

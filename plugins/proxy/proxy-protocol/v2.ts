@@ -54,7 +54,7 @@ function parseAddresses(kind: number, block: Buffer, length: number): Addresses[
   const width = kind === 0x11 ? 4 : 16
   const text = (at: number) => {
     const address = block.subarray(at, at + width)
-    if (width === 4) return address.join('.')
+    if (width === 4) return `${address[0]}.${address[1]}.${address[2]}.${address[3]}`
     return canonicalAddress(formatV6(address)) as string
   }
   const end = (index: number) => ({

@@ -10,9 +10,9 @@ import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type ServerProcess, startServer } from '../../../test/helpers/server-process.ts'
-import { startEcho } from './echo.ts'
 import { findProgram, freePort, type Program, startProgram } from './programs.ts'
 import {
+  fixturePath,
   haproxyConfig,
   type NginxPorts,
   nginxConfig,
@@ -212,16 +212,22 @@ if (haproxy !== undefined) {
   for (const option of ['send-proxy', 'send-proxy-v2']) {
     test(`with ${option} and TLS passed through`, async (context) => {
       const { ports } = context
-      const server = await startEcho({ proxyProtocol: 'auto' }, { 'over-tls': { on: true } })
+      const certificate = [
+        '--certfile',
+        fixturePath('cert.pem'),
+        '--keyfile',
+        fixturePath('key.pem'),
+      ]
+      const args = ['--plugins', 'tls', ...certificate, '--proxy-protocol', 'seen:app']
+      const server = await startServer(args, { cwd: APPS })
       try {
         await start(context, new URL(server.url).host, option)
-        const { environ } = (await ask(ports.http, { secure: true })) as unknown as {
-          environ: Seen
-        }
-        checkClient(environ, 'https')
-        hasNoLie(environ)
+        const seen = await ask(ports.http, { secure: true })
+        checkClient(seen, 'https')
+        hasNoLie(seen)
+        assert.match(seen.SSL_PROTOCOL ?? '', /^TLSv1\.[23]$/)
       } finally {
-        await server.close()
+        await server.stop()
       }
     })
   }

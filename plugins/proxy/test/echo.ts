@@ -1,13 +1,11 @@
 // A server whose routes tell what Fastify knows of a request.
 
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { createServer as createTlsServer } from 'node:tls'
-import { attachEngine } from '../../../core/http/engine.ts'
-import { type Core, definePlugin, originOf } from '../../../core/index.ts'
+import { type Core, clientAddress, definePlugin, originOf } from '../../../core/index.ts'
 import { createTestServer, type TestConnection, type TestServer } from '../../../testing/index.ts'
+import tls from '../../tls/index.ts'
 import { buildEnviron, parseEnviron } from '../../wsgi/environ.ts'
 import proxy from '../index.ts'
+import { fixturePath } from './proxy-configs.ts'
 
 type Values = Readonly<Record<string, unknown>>
 
@@ -40,26 +38,27 @@ const echo = definePlugin({
 })
 
 export const startEcho = (options: Values = {}, config: Values = {}): Promise<TestServer> =>
-  createTestServer({ plugins: [proxy(options as never), echo, overTls], config })
+  createTestServer({
+    plugins: [...('tls' in config ? [tls] : []), proxy(options as never), echo, upgrades],
+    config,
+  })
 
-const fixture = (name: string) =>
-  readFileSync(join(import.meta.dirname ?? __dirname, 'fixtures', name))
+/** All listeners speak TLS. */
+export const OVER_TLS = {
+  tls: { certfile: [fixturePath('cert.pem')], keyfile: [fixturePath('key.pem')] },
+}
 
-/** Listeners at Unix sockets whose name ends so speak TLS: a stand-in for a plugin that does. */
-const overTls = definePlugin({
-  name: 'over-tls',
-  config: { on: { doc: 'All binds.', format: 'flag', default: false } },
+/** Whom a request for an upgrade is from. */
+const upgrades = definePlugin({
+  name: 'upgrades',
+  config: { on: { doc: 'Takes them.', format: 'flag', default: false } },
   apply(core, { on }) {
-    if (!on) return
-    core.hooks.listeners.tap('over-tls', (specs) => {
-      for (const spec of specs) {
-        spec.scheme = 'https'
-        spec.createServer = (door, limits) => {
-          const server = createTlsServer({ key: fixture('key.pem'), cert: fixture('cert.pem') })
-          return attachEngine(server, 'secureConnection', door, limits)
-        }
-      }
-      return specs
+    core.hooks.server.tap('upgrades', (fastify) => {
+      if (!on) return
+      fastify.server.on('upgrade', (request, socket) => {
+        const { 'x-forwarded-for': forwarded } = request.headers
+        socket.end(JSON.stringify({ address: clientAddress(request), forwarded }))
+      })
     })
   },
 })

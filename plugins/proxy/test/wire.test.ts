@@ -1,13 +1,15 @@
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect as connectHttp2 } from 'node:http2'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { connect as connectTls } from 'node:tls'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openConnection, TestConnection, type TestServer } from '../../../testing/index.ts'
-import { answerOf, type Echo, GET, startEcho } from './echo.ts'
+import { answerOf, type Echo, GET, OVER_TLS, startEcho } from './echo.ts'
 import { ssl, summed, tlv, v2 } from './proxy-headers.ts'
 
 interface Context {
@@ -105,6 +107,32 @@ fastify('is told of contradictory schemes by 400', async ({ start }) => {
   const server = await start()
   const headers = { 'X-Forwarded-Proto': 'https', 'X-Forwarded-Ssl': 'off' }
   assert.is((await server.request('/', { headers })).status, 400)
+})
+
+fastify('goes for what redirects to https too, whatever order plugins have', async ({ start }) => {
+  const server = await start(
+    {},
+    { tls: { ...OVER_TLS.tls, bind: ['127.0.0.1:0'], redirectToHttps: true } },
+  )
+  const plain = await server.request('/')
+  assert.is(plain.status, 308)
+  const seen = await server.request('/', { headers: { 'X-Forwarded-Proto': 'https' } })
+  assert.is(seen.status, 200)
+})
+
+fastify('is known of an upgrade too, and what clients claim removed', async ({ start }) => {
+  const server = await start({ forwardedAllowIps: ['127.0.0.1'] }, { upgrades: { on: true } })
+  const ask = async (lines: string) => {
+    const connection = await server.connect()
+    connection.send(
+      GET.replace('\r\n\r\n', `\r\nConnection: upgrade\r\nUpgrade: x\r\n${lines}\r\n\r\n`),
+    )
+    return connection.rest()
+  }
+  const seen = await ask('X-Forwarded-For: 6.6.6.6, 203.0.113.9\r\nProxy: x')
+  assert.equal(JSON.parse(seen), { address: '203.0.113.9', forwarded: '203.0.113.9' })
+  const refused = await ask('X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off')
+  assert.match(refused, /^HTTP\/1\.1 400 Bad Request\r\n/)
 })
 
 fastify('and the log say once that somebody is not believed', async ({ start }) => {
@@ -264,6 +292,28 @@ proxied('gives each client its own count of connections', async ({ start }) => {
   assert.match(await (third as TestConnection).rest(), /^HTTP\/1\.1 429 /)
 })
 
+proxied('begins and ends with a reload, at the same address', async ({ start, folder }) => {
+  const file = join(folder, 'config.json')
+  const path = `unix:${join(folder, 's')}`
+  const write = (proxyProtocol: string) =>
+    writeFileSync(file, JSON.stringify({ proxy: { proxyProtocol } }))
+  write('off')
+  const server = await start({}, { config: file, bind: [path] })
+  const ask = async (bytes: string) => {
+    const connection = await server.connect()
+    connection.send(bytes)
+    return (await answerOf(connection)).environ.REMOTE_ADDR
+  }
+  assert.is(await ask(GET), '')
+  write('v1')
+  await server.server.reload()
+  assert.is(await ask(V1 + GET), '203.0.113.9')
+  assert.is(await server.raw(GET), '')
+  write('off')
+  await server.server.reload()
+  assert.is(await ask(GET), '')
+})
+
 proxied('names a bind that is none: the start ends', async ({ start }) => {
   const error = await start({ proxyProtocol: 'v1', proxyProtocolBinds: ['127.0.0.1:1'] }).catch(
     (each) => each,
@@ -294,7 +344,7 @@ async function handshake(
 
 for (const split of [1, 15, 16, 27, 28]) {
   tls(`names the client, split at byte ${split}`, async ({ start }) => {
-    const server = await start({ proxyProtocol: 'v2' }, { 'over-tls': { on: true } })
+    const server = await start({ proxyProtocol: 'v2' }, OVER_TLS)
     const connection = await handshake(server, v2(), split)
     connection.send(GET)
     const { ip, protocol, environ } = await answerOf(connection)
@@ -309,7 +359,7 @@ for (const split of [1, 15, 16, 27, 28]) {
 }
 
 tls('is read in one piece with the handshake', async ({ start }) => {
-  const server = await start({ proxyProtocol: 'auto' }, { 'over-tls': { on: true } })
+  const server = await start({ proxyProtocol: 'auto' }, OVER_TLS)
   const { port } = new URL(server.url)
   const raw = connect({ host: '127.0.0.1', port: Number(port) })
   await once(raw, 'connect')
@@ -324,8 +374,25 @@ tls('is read in one piece with the handshake', async ({ start }) => {
   connection.destroy()
 })
 
+tls('names the client of HTTP/2, and what it claims itself is removed', async ({ start }) => {
+  const server = await start({ proxyProtocol: 'auto' }, OVER_TLS)
+  const raw = connect(Number(new URL(server.url).port), '127.0.0.1')
+  await once(raw, 'connect')
+  raw.write(V1)
+  const secure = connectTls({ socket: raw, rejectUnauthorized: false, ALPNProtocols: ['h2'] })
+  const session = connectHttp2('https://localhost', { createConnection: () => secure })
+  const stream = session.request({ ':path': '/', 'x-forwarded-for': '6.6.6.6', proxy: 'x' })
+  const { ip, headers, environ } = JSON.parse(await text(stream)) as Echo
+  assert.equal(
+    [ip, environ.SERVER_PROTOCOL, environ.PROXY_PROTOCOL],
+    ['203.0.113.9', 'HTTP/2.0', 'TCP4'],
+  )
+  assert.not.ok('x-forwarded-for' in headers || 'proxy' in headers)
+  session.close()
+})
+
 tls('is refused where it is missing', async ({ start }) => {
-  const server = await start({ proxyProtocol: 'auto' }, { 'over-tls': { on: true } })
+  const server = await start({ proxyProtocol: 'auto' }, OVER_TLS)
   const connection = await openConnection(server.url)
   connection.send(Buffer.from([22, 3, 1, 2, 0, 1]))
   assert.is(await connection.rest(), '')
@@ -333,19 +400,13 @@ tls('is refused where it is missing', async ({ start }) => {
 })
 
 tls('is not taken from somebody who is not named', async ({ start }) => {
-  const server = await start(
-    { proxyProtocol: 'auto', proxyAllowIps: ['192.0.2.1'] },
-    { 'over-tls': { on: true } },
-  )
+  const server = await start({ proxyProtocol: 'auto', proxyAllowIps: ['192.0.2.1'] }, OVER_TLS)
   assert.is(await (await openConnection(server.url)).rest(), '')
   assert.match(server.log(), /not taken from 127\.0\.0\.1/)
 })
 
 tls('has a time limit', async ({ start }) => {
-  const server = await start(
-    { proxyProtocol: 'auto' },
-    { clientHeaderTimeout: 0.2, 'over-tls': { on: true } },
-  )
+  const server = await start({ proxyProtocol: 'auto' }, { clientHeaderTimeout: 0.2, ...OVER_TLS })
   const connection = await openConnection(server.url)
   connection.send('PROXY ')
   assert.is(await connection.rest(), '')
@@ -353,7 +414,7 @@ tls('has a time limit', async ({ start }) => {
 })
 
 tls('does not hold up a stop', async ({ start }) => {
-  const server = await start({ proxyProtocol: 'auto' }, { 'over-tls': { on: true } })
+  const server = await start({ proxyProtocol: 'auto' }, OVER_TLS)
   const connection = await openConnection(server.url)
   connection.send('PROXY ')
   await server.server.close()
@@ -361,7 +422,7 @@ tls('does not hold up a stop', async ({ start }) => {
 })
 
 tls('may be left out where it is off', async ({ start }) => {
-  const server = await start({}, { 'over-tls': { on: true } })
+  const server = await start({}, OVER_TLS)
   const connection = await handshake(server, Buffer.alloc(0))
   connection.send(GET)
   assert.is((await answerOf(connection)).ip, '127.0.0.1')

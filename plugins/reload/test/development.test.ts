@@ -50,7 +50,11 @@ def app(environ, start_response):
   site.write('go')
   assert.is((await running).status, 200)
   await until('one runtime directory is left', () => readdirSync(server.folder).length === 1)
-  assert.is(server.log().split('Reloading:').length, 3)
+  const reloads = server.log().match(/Reloading:/g)?.length ?? 0
+  assert.ok(
+    reloads === 2 || reloads === 3,
+    'a file that is written in place may be seen when it is empty, too',
+  )
 })
 
 test('a module that is imported by a request, and what a glob names', async ({ site }) => {

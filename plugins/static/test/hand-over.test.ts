@@ -18,6 +18,7 @@ const test = suite<Context>('static: files that an application names')
 
 test.before(async (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'wsgi-core-handing-'))
+  mkdirSync(join(folder, 'public'))
   const files = {
     'a.txt': '0123456789',
     'large.bin': LARGE,
@@ -32,6 +33,7 @@ test.before(async (context) => {
     plugins: ['static'],
     static: {
       xSendfile: [join(folder, 'allowed')],
+      root: { '/': join(folder, 'public') },
       locations: [
         {
           path: '/internal/',
@@ -120,6 +122,11 @@ test('an internal location is not reached from outside', async ({ server }) => {
   for (const path of ['/internal/a.txt', '/internal/', '//internal/a.txt', '/internal/none']) {
     assert.is((await server.request(path)).status, 404, path)
   }
+})
+
+test('what was sent to whom it may concern is sent to nobody else', async ({ server }) => {
+  assert.is((await server.request('/sendfile/allowed/a.txt')).body, '0123456789')
+  assert.is((await server.request('/a.txt')).status, 500) // the application has no such function
 })
 
 test('X-Sendfile is for the folders that are allowed', async ({ server }) => {

@@ -121,6 +121,13 @@ test('without an application nothing is passed on', async (context) => {
   assert.is((await site.ask('/404.html')).status, 200)
 })
 
+test('where there is no application, a step to it leads nowhere', async (context) => {
+  write(context, { '@app': 'a file', 'a.txt': 'a' })
+  const site = await startAlone(context, { root: ['/=site'], tryFiles: ['$uri', '@app'] })
+  assert.is((await site.ask('/a.txt')).body, 'a')
+  assert.is((await site.ask('/none')).status, 404)
+})
+
 test('locations have settings of their own over those of the section', async (context) => {
   write(context, { 'a/x.txt': 'a', 'b/x.txt': 'b' })
   const site = await start(context, {
@@ -183,6 +190,16 @@ for (const [what, options, message] of [
     "a field that is the server's",
     { alias: ['/s/=site'], addHeaders: ['Content-Length=1'] },
     /server's own/,
+  ],
+  [
+    'a step that is none',
+    { alias: ['/s/=site'], tryFiles: ['$uri', '@django'] },
+    /tryFiles has '@django'; write/,
+  ],
+  [
+    'a coding without an extension',
+    { alias: ['/s/=site'], precompressed: ['deflate'] },
+    /precompressed has 'deflate'; there are br, gzip, zstd/,
   ],
   [
     'an error page without its status',

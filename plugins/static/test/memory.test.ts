@@ -4,18 +4,27 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
   truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
+import type { EngineResponse } from '../../../core/index.ts'
 import { startServer } from '../../../test/helpers/server-process.ts'
+import { type Location, resolveLocations } from '../locations.ts'
 import { Memory } from '../memory.ts'
-import type { StoredFile } from '../stored-file.ts'
+import { type StaticOptions, schema } from '../options.ts'
+import { StoredFile } from '../stored-file.ts'
 import { type Context, start, withFolder, write } from './support.ts'
+
+const DEFAULTS = Object.fromEntries(
+  Object.entries(schema).map(([key, { default: value }]) => [key, value]),
+) as unknown as StaticOptions
 
 const test = withFolder('static: memory')
 
@@ -125,20 +134,31 @@ test('what was dropped and is still being sent counts', () => {
   put(memory, slow)
   memory.drop('a')
   assert.is(memory.bytes, 60)
-  assert.not.ok(memory.wants('b', 24 + 17))
+  assert.not.ok(memory.reserve('b', 24 + 17))
   slow.finish()
   assert.is(memory.bytes, 0)
 })
 
 test('large files are kept once they are asked for again, those of a quarter of the budget at most', () => {
   const memory = new Memory(64 * 1_048_576)
-  const size = 10 * 1_048_576
-  assert.equal(
-    [memory.wants('a', size), memory.wants('b', size), memory.wants('a', size)],
-    [false, false, true],
-  )
-  assert.equal([memory.wants('c', 1_048_576), memory.wants('c', 17 * 1_048_576)], [true, false])
-  assert.not.ok(new Memory(0).wants('a', 1))
+  const wants = (key: string, megabytes: number) => {
+    const isWanted = memory.reserve(key, megabytes * 1_048_576)
+    if (isWanted) memory.release(key, megabytes * 1_048_576)
+    return isWanted
+  }
+  assert.equal([wants('a', 10), wants('b', 10), wants('a', 10)], [false, false, true])
+  assert.equal([wants('c', 1), wants('c', 17)], [true, false])
+  assert.not.ok(new Memory(0).reserve('a', 1))
+})
+
+test('a file is read by one request at a time, and all of them within the budget', () => {
+  const memory = new Memory(100)
+  assert.ok(memory.reserve('a', 25))
+  assert.not.ok(memory.reserve('a', 25))
+  for (const key of ['b', 'c', 'd']) assert.ok(memory.reserve(key, 25))
+  assert.not.ok(memory.reserve('e', 1))
+  memory.release('a', 25)
+  assert.ok(memory.reserve('e', 1))
 })
 
 test('no file stays open: neither those in memory, nor those that are sent, nor where the client leaves', async (context) => {
@@ -167,6 +187,23 @@ test('no file stays open: neither those in memory, nor those that are sent, nor 
   assert.is(openFiles(context), 1)
   connection.destroy()
   await until('it is closed', () => openFiles(context) === 0)
+})
+
+test('a response that has ended before holds no file', () => {
+  const stats = { size: 1, mtimeMs: 0 } as Stats
+  const [location] = resolveLocations({ ...DEFAULTS, alias: [`/=${tmpdir()}`] }, '/')
+  const form = { coding: undefined, stats, content: Buffer.from('x') }
+  const file = new StoredFile('a', location as Location, 'a.txt', 'text/plain', [form])
+  const open = { destroyed: false, owner: undefined } as unknown as EngineResponse
+  file.hold(open)
+  file.hold({ destroyed: true } as EngineResponse)
+  let hasLeft = false
+  file.leave(() => {
+    hasLeft = true
+  })
+  assert.not.ok(hasLeft)
+  open.owner?.closed(true)
+  assert.ok(hasLeft)
 })
 
 test('slow readers of a file of 3 GB take little memory, all of them together', async (context) => {

@@ -29,6 +29,7 @@ for (const { reloads, args } of [
     site.write('slow.py', APP)
     const server = await site.start(args, 'slow:app')
     const load = new Load(server.url, 64)
+    await until('the first generation answers', () => load.answers.length > 0)
     for (let generation = 2; generation <= reloads + 1; generation++) {
       const from = server.log().length
       server.signal('SIGHUP')

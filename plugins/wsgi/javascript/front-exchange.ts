@@ -31,10 +31,10 @@ export interface FrontSetting {
   readonly base: Base
   readonly hooks: Hooks
   readonly log: Logger
-  /** Sends files that an answer names. */
-  readonly files: FileHandOver | undefined
   readonly observesEnviron: boolean
   readonly observesResponse: boolean
+  /** Sends files that the application names, where a plugin is loaded for that. */
+  readonly files: FileHandOver | undefined
 }
 
 /** One request for an application that runs in this process, and its answer on the way to the client. */
@@ -112,15 +112,6 @@ export class FrontExchange implements Outlet {
     this.#writeHead(code, reason, fields)
   }
 
-  /** @returns whether a file goes out in place of the answer, of which nothing more is wanted then. */
-  #handOver(fields: readonly string[]): boolean {
-    const sent = this.#setting.files?.handOver(fields, this.#request, this.#response, this.#reply)
-    if (sent === undefined) return false
-    this.gone = true
-    sent.catch((error: Error) => this.#tapFailed(error))
-    return true
-  }
-
   data(chunk: Uint8Array): Promise<void> | undefined {
     if (this.gone || this.#response.write(chunk)) return undefined
     return new Promise((resolve) => {
@@ -152,6 +143,7 @@ export class FrontExchange implements Outlet {
     if (error instanceof BrokenAnswer) this.#setting.log.error({ method, url }, error.message)
     else this.#setting.log.error({ err: cause, method, url }, 'Error handling request')
     this.#tellFailed(cause)
+    if (this.gone) return
     if (headSent) this.#cutOff()
     else this.#sendPage(500)
   }
@@ -178,6 +170,15 @@ export class FrontExchange implements Outlet {
       this.#tapFailed(error as Error)
       return null
     }
+  }
+
+  /** @returns whether a file goes out in place of the answer, of which nothing more is wanted then. */
+  #handOver(fields: readonly string[]): boolean {
+    const sent = this.#setting.files?.handOver(fields, this.#request, this.#response, this.#reply)
+    if (sent === undefined) return false
+    this.gone = true
+    sent.catch((error: Error) => this.#tapFailed(error))
+    return true
   }
 
   /** @returns whether it went out. If not, a page that says so did. */

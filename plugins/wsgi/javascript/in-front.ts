@@ -100,7 +100,7 @@ const createSetting = (core: Core, app: Application, rootPath: string): FrontSet
   },
   hooks: core.hooks,
   log: core.logger(name),
-  files: core.findService('static'),
   observesEnviron: isTapped(core.hooks.environ),
   observesResponse: isTapped(core.hooks.response),
+  files: core.findService('static'),
 })

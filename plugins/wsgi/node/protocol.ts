@@ -95,3 +95,9 @@ export const paceFlags = (milliseconds: number): number => {
   const microseconds = Math.floor(milliseconds * 1000)
   return (microseconds > 0 ? 32 - Math.clz32(microseconds) : 0) << PACE_SHIFT
 }
+
+/**
+ * For the server alone; `systemctl kill` and terminals send them to all processes, which they would end, stop or, as
+ * SIGUSR1 does, have listen for a debugger.
+ */
+export const PASSED_OVER = ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as const

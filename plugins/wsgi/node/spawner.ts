@@ -10,7 +10,7 @@ import { extname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { emit, log } from './control.ts'
-import { CONTROL, VERSION, type WorkerConfig } from './protocol.ts'
+import { CONTROL, PASSED_OVER, VERSION, type WorkerConfig } from './protocol.ts'
 
 const own = fileURLToPath(import.meta.url)
 const WORKER = fileURLToPath(new URL(`worker${extname(own)}`, import.meta.url))
@@ -153,7 +153,7 @@ function refuseVersion(version: number): never {
   process.exit(1)
 }
 
-process.on('SIGINT', () => {})
+for (const signal of ['SIGINT', ...PASSED_OVER] as const) process.on(signal, () => {})
 const [, , name] = process.argv
 if (name) process.title = name
 let spawner: Spawner | undefined

@@ -5,7 +5,7 @@ import type { Interface } from '../javascript/kind.ts'
 import { AnswerPipes } from './answer-pipes.ts'
 import { Board, STATE } from './board.ts'
 import { emit, log } from './control.ts'
-import { EXIT, GATE, type WorkerConfig } from './protocol.ts'
+import { EXIT, GATE, PASSED_OVER, type WorkerConfig } from './protocol.ts'
 import { loadApp, TargetError } from './target.ts'
 import { watchFiles } from './watch-files.ts'
 import { WorkerLife } from './worker-life.ts'
@@ -50,6 +50,7 @@ function quit(error: unknown, worker: number): never {
   process.exit(exit)
 }
 
+for (const signal of PASSED_OVER) process.on(signal, () => {})
 for (const signal of ['SIGINT', 'SIGQUIT'] as const) process.on(signal, () => process.exit(EXIT.ok))
 // A promise or a callback of the app that nobody watches: its state is unknown from now on.
 process.on('uncaughtException', (error) => {

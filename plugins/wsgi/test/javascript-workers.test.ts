@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -47,6 +47,21 @@ workers('serves requests with bodies and answers of all sizes', async (context) 
   assert.is(status, 500)
   assert.match(await server.line(/the app says no/), 'Error')
 })
+
+workers('pass over signals that are meant for the server', async (context) => {
+  const server = await start(context, ['-w', '1', SERVICE])
+  const pid = Number(await body(server, '/pid'))
+  const inspector = /Debugger listening/
+  for (const name of ['HUP', 'USR1', 'USR2', 'TTIN', 'TTOU', 'WINCH'])
+    for (const each of [pid, parentOf(pid)]) process.kill(each, `SIG${name}`)
+  assert.is(await body(server, '/pid'), String(pid))
+  await server.stop()
+  assert.not.match(server.log(), inspector)
+  assert.not.match(server.log(), /ended by|died/)
+})
+
+const parentOf = (pid: number) =>
+  Number(readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ')[1])
 
 workers('reads bodies on demand', async (context) => {
   const server = await start(context, ['--no-request-buffering', SERVICE])

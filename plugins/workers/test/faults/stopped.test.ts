@@ -8,7 +8,7 @@ const stop = (pid: number | string) => process.kill(Number(pid), 'SIGSTOP')
 test('of a worker that executes a request: 504 after --timeout, it is killed and replaced', async ({
   site,
 }) => {
-  const server = await site.start(['-w', '2', '-t', '0.5'])
+  const server = await site.start(['-w', '2', '-t', '1'])
   await seePids(server, 2)
   const reply = server.request('/wait/a')
   const pid = await site.noted('begin a ')
@@ -22,7 +22,7 @@ test('of a worker that executes a request: 504 after --timeout, it is killed and
 test('of a worker that executes nothing: requests go on to others, it is found and replaced', async ({
   site,
 }) => {
-  const server = await site.start(['-w', '3', '-t', '0.5'])
+  const server = await site.start(['-w', '3', '-t', '1'])
   const [first, second] = [...(await seePids(server, 3))] as [string, string]
   for (const pid of [first, second]) stop(pid)
   for (let count = 0; count < 30; count++) {
@@ -39,7 +39,7 @@ test('of a worker that executes nothing: requests go on to others, it is found a
 test('of all workers: the queue fills and refuses what is more, then all is served', async ({
   site,
 }) => {
-  const server = await site.start(['-w', '2', '-t', '0.5', '--queue-limit', '4'])
+  const server = await site.start(['-w', '2', '-t', '1', '--queue-limit', '4'])
   for (const pid of await seePids(server, 2)) stop(pid)
   const replies = await Promise.all(Array.from({ length: 10 }, () => server.request('/pid')))
   const count = (status: number) => replies.filter((reply: Reply) => reply.status === status).length
@@ -50,7 +50,7 @@ test('of all workers: the queue fills and refuses what is more, then all is serv
 })
 
 test('of the spawner: it is found and replaced, its workers go on', async ({ site }) => {
-  const server = await site.start(['-w', '2', '-t', '0.5'])
+  const server = await site.start(['-w', '2', '-t', '1'])
   const before = await seePids(server, 2)
   const spawner = await spawnerOf(server)
   stop(spawner)

@@ -15,6 +15,8 @@ from .shared_imports import share_imports
 from .worker import flush_streams, load_or_exit, print_to, run_worker, watch_files
 
 SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
+# For the server alone; `systemctl kill` and terminals send them to all processes, which they would end or stop.
+PASSED_OVER = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
 RUNTIMES = {"cpython": "CPython", "pypy": "PyPy"}
 TRACE_LIMIT = 1 << 20
 STATE = "WSGI_CORE_SPAWNER_STATE"
@@ -24,6 +26,8 @@ def main() -> None:
     os.set_inheritable(CONTROL, False)
     os.set_blocking(CONTROL, True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in PASSED_OVER:
+        signal.signal(number, pass_over)
     lines, config = start_again() or start_first()
     if config["version"] != VERSION:
         reason = f"protocol version {config['version']} is not known; this worker speaks {VERSION}"
@@ -50,6 +54,10 @@ def main() -> None:
         log("error", "spawner failed", error)
         spawner.signal_all(signal.SIGTERM)
         raise
+
+
+def pass_over(*_: object) -> None:
+    """Unlike SIG_IGN it is not handed down to programs that the application starts."""
 
 
 def start_first() -> tuple[LineReader, dict]:
