@@ -71,10 +71,12 @@ export class FakeFront {
     })
     this.#control = this.#child.stdio[3] as Socket
     this.#control.on('error', () => {})
-    createInterface({ input: this.#control }).on('line', (line) => {
-      this.events.push(JSON.parse(line))
-      this.#look()
-    })
+    createInterface({ input: this.#control })
+      .on('line', (line) => {
+        this.events.push(JSON.parse(line))
+        this.#look()
+      })
+      .on('error', () => {}) // it passes on those of its input
     this.command({ ...DEFAULTS, directory: this.directory, app: worker.app, ...configuration })
   }
 

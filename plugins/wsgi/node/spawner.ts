@@ -158,8 +158,16 @@ const [, , name] = process.argv
 if (name) process.title = name
 let spawner: Spawner | undefined
 process.on('SIGTERM', () => (spawner ? spawner.terminate() : process.exit(0)))
+
+function frontLeft(): void {
+  frontIsGone = true
+  if (spawner) spawner.terminate()
+  else process.exit(0)
+}
+
 const control = new Socket({ fd: CONTROL, readable: true, writable: false })
-control.on('error', () => {}) // its end follows
+control.on('error', () => {}) // a front that was killed may leave by a reset; 'close' follows
+control.on('close', frontLeft)
 createInterface({ input: control })
   .on('line', (line) => {
     if (spawner) return spawner.obey(JSON.parse(line))
@@ -167,8 +175,4 @@ createInterface({ input: control })
     if (config.version !== VERSION) refuseVersion(config.version)
     spawner = new Spawner(config)
   })
-  .on('close', () => {
-    frontIsGone = true
-    if (spawner) spawner.terminate()
-    else process.exit(0)
-  })
+  .on('error', () => {}) // it passes on those of its input
