@@ -45,7 +45,11 @@ export class Browser {
       '--disable-extensions',
     ]
     const args = [...options, ...quiet, '--remote-debugging-port=0', `--user-data-dir=${folder}`]
-    const child = spawn(program, [...args, 'about:blank'], { stdio: ['ignore', 'ignore', 'pipe'] })
+    // it leads a process group, so that all of it can be ended
+    const child = spawn(program, [...args, 'about:blank'], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true,
+    })
     const browser = new Browser(child, folder)
     await browser.#connect()
     return browser
@@ -116,9 +120,10 @@ export class Browser {
   async close(): Promise<void> {
     const ended = once(this.#process, 'exit')
     this.#socket.close()
-    this.#process.kill('SIGKILL')
+    process.kill(-(this.#process.pid as number), 'SIGKILL')
     await ended
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 })
+    // its helpers may write for a moment more
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20 })
   }
 
   async #navigate(begin: () => Promise<unknown>): Promise<void> {

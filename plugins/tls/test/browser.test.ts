@@ -43,7 +43,7 @@ browser('shows a page over HTTP/2', async () => {
   } finally {
     await server.close()
     authority.remove()
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
+    rmSync(profile, { recursive: true, force: true, maxRetries: 20 })
   }
 })
 
