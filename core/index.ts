@@ -34,7 +34,7 @@ export {
   type ResponseHead,
 } from './hooks.ts'
 export { adoptExpress } from './http/adopt.ts'
-export type { Door, EngineResponse, Owner } from './http/door.ts'
+export type { Door, EngineRequest, EngineResponse, Owner } from './http/door.ts'
 export { attachEngine, type EngineServer } from './http/engine.ts'
 export type { EngineOptions } from './http/limits.ts'
 export {

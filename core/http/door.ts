@@ -11,6 +11,12 @@ export interface Owner {
   variable?(name: string): string | undefined
 }
 
+/** A request of the engine: node:http's, and what spares a stream where the body is here already. */
+export interface EngineRequest extends IncomingMessage {
+  /** @returns the body where all of it is here and nobody has begun to read it; it is the caller's then. */
+  takeBody?(): Buffer | undefined
+}
+
 /** A response of the engine: node:http's, and what spares a listener and a wrapper for each request. */
 export interface EngineResponse extends ServerResponse<IncomingMessage> {
   /** What it answers, whatever `req` has been set to. */

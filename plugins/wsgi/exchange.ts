@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import {
   addReplyHeaders,
+  type EngineRequest,
   type EngineResponse,
   type Hooks,
   originOf,
@@ -23,6 +24,7 @@ import {
   type BodyOptions,
   BodyReader,
   declaredLength,
+  MEMORY_LIMIT,
   NO_BODY,
   spoolBytes,
 } from './request-body.ts'
@@ -147,7 +149,21 @@ export class Exchange implements Job {
       this.body = { kind: 'onDemand', length: declared }
       return this.#dispatch(declared)
     }
-    new BodyReader(request, body, (result) => this.#bodyRead(result))
+    if (declared === undefined || declared > MEMORY_LIMIT) return this.#readBody()
+    // most small bodies come along with their head, in what the engine is reading at this moment
+    process.nextTick(takeBody, this)
+  }
+
+  /** The engine has read what it had. */
+  takeBody(): void {
+    if (this.#over) return
+    const bytes = (this.#request as EngineRequest).takeBody?.()
+    if (bytes) this.#bodyRead({ kind: 'memory', bytes })
+    else this.#readBody()
+  }
+
+  #readBody(): void {
+    new BodyReader(this.#request, this.#setting.body, (result) => this.#bodyRead(result))
   }
 
   whole(head: string, bytes: Buffer, start: number, end: number, failed: boolean): void {
@@ -462,3 +478,5 @@ export class Exchange implements Job {
 }
 
 const SLOT_ENVIRON = 4056
+
+const takeBody = (exchange: Exchange) => exchange.takeBody()

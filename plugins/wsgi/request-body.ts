@@ -5,7 +5,7 @@ import type { Body } from '../workers/index.ts'
 import type { Storage } from './storage.ts'
 
 /** Larger bodies go to a file. As much as a block of the protocol holds. */
-const MEMORY_LIMIT = 65_536
+export const MEMORY_LIMIT = 65_536
 
 /** Why a body did not arrive; the status says it to the client. */
 export type BodyFault = 400 | 408 | 413 | 503 | 507
