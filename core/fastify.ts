@@ -80,8 +80,8 @@ export function observeReplies(fastify: FastifyInstance, hooks: Hooks): void {
 
 function observe(request: FastifyRequest, reply: FastifyReply, hooks: Hooks): void {
   const { statusCode } = reply
-  const headers = pairs(reply)
-  const before = headers.flat()
+  const before: string[] = []
+  const headers = pairs(reply, before)
   const head: ResponseHead = { statusCode, headers }
   hooks.response.call(head, request)
   if (head.statusCode !== statusCode) reply.code(head.statusCode)
@@ -95,13 +95,18 @@ function isSame(headers: ResponseHead['headers'], before: readonly string[]): bo
   })
 }
 
-function pairs(reply: FastifyReply): [string, string][] {
+/** The fields as pairs; `flat` gets the same in turn, as they are now. */
+function pairs(reply: FastifyReply, flat: string[]): [string, string][] {
   const headers = reply.getHeaders()
   const found: [string, string][] = []
+  const add = (name: string, value: string) => {
+    found.push([name, value])
+    flat.push(name, value)
+  }
   for (const name in headers) {
     const value = headers[name]
-    if (Array.isArray(value)) for (const one of value) found.push([name, String(one)])
-    else found.push([name, String(value)])
+    if (Array.isArray(value)) for (const one of value) add(name, String(one))
+    else add(name, String(value))
   }
   return found
 }
