@@ -16,12 +16,16 @@ function fuzz(...args: string[]): { status: number | null; output: string } {
 
 const fuzzer = suite('fuzzer')
 
+const isCI = !['', '0', 'false'].includes(process.env.CI ?? '')
+
 fuzzer('finds no difference between the engine and node:http', () => {
-  const { status, output } = fuzz('--seed', '1', '--iterations', '10000')
+  const amount = isCI ? ['--seconds', '60'] : ['--iterations', '10000']
+  const { status, output } = fuzz('--seed', '1', ...amount)
   assert.is(status, 0, output)
-  assert.match(output, '10000 cases')
+  const [, cases = 0] = /(\d+) cases/.exec(output) ?? []
   const [, accepted = 0] = /(\d+) accepted/.exec(output) ?? []
-  assert.ok(Number(accepted) > 2000, output)
+  assert.ok(Number(cases) >= 10_000, output)
+  assert.ok(Number(accepted) > Number(cases) / 5, output)
 })
 
 fuzzer('makes the same cases from the same seed, beginning anywhere', () => {
