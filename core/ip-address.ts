@@ -2,6 +2,8 @@ import { isIPv6 } from 'node:net'
 
 const DOT = 46
 const ZERO = 48
+const COLON = 58
+const A = 97
 
 /** An IPv4 address as a number; -1: it is none. Quicker than any pattern, as each hop of each request is looked at. */
 export function v4Number(text: string): number {
@@ -35,10 +37,49 @@ export function addressBytes(text: string): Uint8Array | undefined {
 
 /** The address in one spelling for each: IPv4 also where it stands in IPv6, else as Node writes it. undefined: none. */
 export function canonicalAddress(text: string): string | undefined {
-  if (v4Number(text) >= 0) return text
+  if (v4Number(text) >= 0 || isCanonicalV6(text)) return text
   if (!isIPv6(text) || text.includes('%')) return undefined
   const bytes = v6Bytes(text)
   return isMapped(bytes) ? bytes.subarray(12).join('.') : formatV6(bytes)
+}
+
+/** Whether it is an address as `formatV6` writes it, and no IPv4: what proxies write mostly is. */
+function isCanonicalV6(text: string): boolean {
+  if (text.startsWith('::ffff:')) return false
+  const gap = text.indexOf('::')
+  if (gap < 0) return countGroups(text, 0, text.length) === 8 && longestZeros < 2
+  const isZeroBefore =
+    text.charCodeAt(gap - 1) === ZERO && (gap === 1 || text.charCodeAt(gap - 2) === COLON)
+  if (isZeroBefore || text.charCodeAt(gap + 2) === ZERO) return false
+  const left = countGroups(text, 0, gap)
+  const zerosLeft = longestZeros
+  const right = countGroups(text, gap + 2, text.length)
+  const size = 8 - left - right
+  return left >= 0 && right >= 0 && size >= 2 && zerosLeft < size && longestZeros <= size
+}
+
+/** Groups of zero in a row, as `countGroups` has found them. */
+let longestZeros = 0
+
+/** Of the part of a text; without zeros in front, in lower case. -1: it is none. */
+function countGroups(text: string, from: number, to: number): number {
+  longestZeros = 0
+  let [count, digits, zeros, first] = [0, 0, 0, 0]
+  for (let at = from; from < to && at <= to; at++) {
+    const code = at === to ? COLON : text.charCodeAt(at)
+    if (code === COLON) {
+      if (digits === 0 || digits > 4 || (digits > 1 && first === ZERO)) return -1
+      zeros = first === ZERO ? zeros + 1 : 0
+      if (zeros > longestZeros) longestZeros = zeros
+      digits = 0
+      count++
+    } else {
+      const isDigit = (code >= ZERO && code <= ZERO + 9) || (code >= A && code < A + 6)
+      if (!isDigit) return -1
+      if (digits++ === 0) first = code
+    }
+  }
+  return count
 }
 
 function v6Bytes(text: string): Uint8Array {

@@ -156,10 +156,10 @@ export const GUNICORN: readonly GunicornGroup[] = [
     settings: [
       set('secure_scheme_headers', ''),
       set('forwarder_headers', '--forwarder-headers', {
-        note: '`SCRIPT_NAME` becomes that of the application; the names are not written `*`.',
+        note: '`SCRIPT_NAME` becomes that of the application. Also names with dashes, which are removed where they are not named: `X-FORWARDED-USER`, `X-SSL-*`. Not `*` alone.',
       }),
       set('forwarded_allow_ips', '--forwarded-allow-ips', {
-        note: 'The client comes from `X-Forwarded-For` or `Forwarded`; from other peers these headers are removed.',
+        note: 'The client comes from `X-Forwarded-For` or `Forwarded`; from other peers these headers are removed. From these, too, `X-Forwarded-Host` and the like where `--forwarded-parts` or `--forwarder-headers` does not name them.',
       }),
       set('header_map', '--header-map', {
         note: '`drop` and `refuse`; there is no `dangerous`.',

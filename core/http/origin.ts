@@ -21,7 +21,9 @@ export interface Origin {
   readonly protocol?: string | undefined
   /** What else is known, by names for an environment. */
   readonly variables: readonly (readonly [name: string, value: string])[]
-  /** For whoever renders it for an application, which several requests may share. */
+  /** For whoever renders it for an application: all but client's address and port, which several origins may share. */
+  readonly common?: { text?: string | undefined } | undefined
+  /** Likewise all of it, which several requests may share. */
   text?: string | undefined
 }
 

@@ -8,8 +8,8 @@ export interface Chain {
   readonly client: Node
   /** Addresses from who connected here to the client. */
   readonly hops: readonly string[]
-  /** What the last of them says besides, in `Forwarded`. */
-  readonly element: Element | undefined
+  /** What each of them says, in `Forwarded`, to the one that is farthest. */
+  readonly elements: readonly Element[]
   readonly reader: ListReader
 }
 
@@ -37,7 +37,7 @@ function walk(
     hops.push(client.address)
     if (!isTrusted) break
   }
-  return { client, hops, element: undefined, reader }
+  return { client, hops, elements: [], reader }
 }
 
 /** By the lines of `X-Forwarded-For`. */
@@ -50,13 +50,13 @@ export function walkForwarded(
   known: Hops,
   lines: readonly string[],
 ): Chain | typeof MALFORMED {
-  let element: Element | undefined
+  const elements: Element[] = []
   const chain = walk(peer, new ListReader(lines, true), (text) => {
     const parsed = parseElement(text)
     if (parsed === BROKEN) return known.judge(MALFORMED)
-    element = parsed
+    elements.push(parsed)
     const node = parsed.get('for')
     return known.judge(node === undefined ? HIDDEN : parseNode(node))
   })
-  return chain === MALFORMED ? chain : { ...chain, element }
+  return chain === MALFORMED ? chain : { ...chain, elements }
 }

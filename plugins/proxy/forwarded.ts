@@ -101,3 +101,12 @@ export function parseElement(text: string): Element | typeof BROKEN {
   }
   return parameters
 }
+
+const TOKEN = /^[-!#$%&'*+.^_`|~\w]+$/
+
+export const formatElement = (parameters: Iterable<readonly [name: string, value: string]>) =>
+  [...parameters]
+    .map(([name, value]) =>
+      TOKEN.test(value) ? `${name}=${value}` : `${name}="${value.replace(/["\\]/g, '\\$&')}"`,
+    )
+    .join(';')

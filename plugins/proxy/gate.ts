@@ -1,17 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { errorPage, type Origin, setOrigin } from '../../core/index.ts'
-import { Heard } from './heard.ts'
-import { FieldChanges, Found } from './request-fields.ts'
+import { Found, removeFields } from './request-fields.ts'
 import { type Sender, senderOf } from './sender.ts'
 import type { Settings } from './settings.ts'
-import { HTTPOXY } from './suspects.ts'
 import { CONTRADICTION, Testimony } from './testimony.ts'
+import { Unvouched } from './unvouched.ts'
 
 type Request = IncomingMessage & { readonly droppedHeaders?: readonly string[] }
 type Verdict = Origin | typeof CONTRADICTION | undefined
 
 const SENDER = Symbol('sender')
+/** As for http and https, each with and without a body. */
+const MAX_HEARD = 4
 
 /** Who sends on a connection, as one gate sees it. */
 interface Seen {
@@ -25,10 +26,12 @@ type Carrier = Socket & { [SENDER]?: Seen }
 export class Gate {
   readonly #settings: Settings
   readonly #found = new Found()
+  readonly #unvouched: Unvouched
   #hasWarned = false
 
   constructor(settings: Settings) {
     this.#settings = settings
+    this.#unvouched = new Unvouched(settings)
   }
 
   admit(request: Request, response: ServerResponse): void {
@@ -47,17 +50,18 @@ export class Gate {
     return sender
   }
 
-  /** A proxy often says the same of several requests of a connection. */
+  /** A proxy says much the same of all requests of a connection. */
   #hear(request: Request, sender: Sender): Verdict {
     const found = this.#found
-    const { rawHeaders } = request
-    if (!found.search(rawHeaders, this.#settings.spoken)) return sender.origin
-    if (sender.last?.isOf(found, rawHeaders)) return sender.last.origin
+    if (!found.search(request.rawHeaders, this.#settings.spoken)) return sender.origin
+    for (const heard of sender.heard) {
+      if (heard.retell(found, request)) return heard.origin
+    }
     const testimony = new Testimony(request, found, sender, this.#settings)
-    const said = testimony.read()
-    if (said === CONTRADICTION) return said
-    const origin = said ?? sender.origin
-    if (testimony.isPlain) sender.last = new Heard(found, rawHeaders, origin)
+    const origin = testimony.read()
+    for (const name of testimony.unvouched) this.#unvouched.tell(name, sender.name)
+    const { heard } = testimony
+    if (heard) sender.heard = [heard, ...sender.heard].slice(0, MAX_HEARD)
     return origin
   }
 
@@ -69,14 +73,12 @@ export class Gate {
   }
 
   #remove(request: Request, { name: peer }: Sender): void {
-    const { passes, log } = this.#settings
+    const { log } = this.#settings
     const { names, places, count } = this.#found
-    const fields = names.slice(0, count)
-    const changes = new FieldChanges(request)
-    changes.remove(places.slice(0, count).filter((_, at) => !passes || fields[at] === HTTPOXY))
-    changes.apply()
+    const fields = names.slice(0, count).map(({ name }) => name)
+    removeFields(request, places.slice(0, count))
     log.debug({ fields, peer }, 'fields removed: their sender is not trusted')
-    if (this.#hasWarned || passes || !fields.some((name) => name.includes('forwarded'))) return
+    if (this.#hasWarned || !fields.some((name) => name.includes('forwarded'))) return
     this.#hasWarned = true
     log.info({ peer }, 'forwarded headers removed; if a proxy is there, see --forwarded-allow-ips')
   }

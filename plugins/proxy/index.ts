@@ -25,7 +25,7 @@ export default definePlugin({
       arg: 'forwarded-headers',
     },
     forwardedParts: {
-      doc: 'What they set, of for, proto, host, port, prefix; what is not named is removed. Default: for and proto count.',
+      doc: 'What they set, of for, proto, host, port, prefix; what is not named is removed. Default: for and proto.',
       format: 'forwardedParts',
       default: [] as string[],
       arg: 'forwarded-parts',
@@ -49,7 +49,7 @@ export default definePlugin({
       default: ['X-FORWARDED-PROTOCOL=ssl', 'X-FORWARDED-PROTO=https', 'X-FORWARDED-SSL=on'],
     },
     forwarderHeaders: {
-      doc: 'Headers in capitals that such a peer may send although they have an underscore.',
+      doc: 'More headers that they set, in capitals, NAME* for a beginning; also with underscores, which others may not have.',
       format: 'fieldNames',
       default: ['SCRIPT_NAME', 'PATH_INFO'],
       arg: 'forwarder-headers',

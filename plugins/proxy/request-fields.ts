@@ -1,13 +1,14 @@
 import type { IncomingMessage } from 'node:http'
-import type { FieldNames } from './suspects.ts'
+import type { FieldName, FieldNames } from './field-names.ts'
+import type { Role } from './roles.ts'
 
 type Request = IncomingMessage & { forgetHeaders?(): void }
 
 /** The fields of a request that were looked for; one is used again for all requests, as none is interrupted. */
 export class Found {
-  /** Of names in lower case, and of their places in `rawHeaders`, so many count. */
+  /** Of names, and of their places in `rawHeaders`, so many count. */
   count = 0
-  readonly names: string[] = []
+  readonly names: FieldName[] = []
   readonly places: number[] = []
 
   /** @returns whether the request has any. */
@@ -23,22 +24,28 @@ export class Found {
     return count > 0
   }
 
-  has(name: string): boolean {
-    for (let index = 0; index < this.count; index++) if (this.names[index] === name) return true
+  some(test: (name: FieldName) => boolean): boolean {
+    for (let index = 0; index < this.count; index++) {
+      if (test(this.names[index] as FieldName)) return true
+    }
     return false
   }
 
-  some(test: (name: string) => boolean): boolean {
-    for (let index = 0; index < this.count; index++) {
-      if (test(this.names[index] as string)) return true
-    }
-    return false
+  /** Each name once. */
+  namesOf(role: Role): string[] {
+    const names = this.names.slice(0, this.count).filter((each) => each.role === role)
+    return [...new Set(names.map(({ name }) => name))]
+  }
+
+  /** Of all that were found. */
+  valuesIn(raw: readonly string[]): string[] {
+    return this.places.slice(0, this.count).map((place) => raw[place + 1] as string)
   }
 
   placesOf(name: string): number[] {
     const places: number[] = []
     for (let index = 0; index < this.count; index++) {
-      if (this.names[index] === name) places.push(this.places[index] as number)
+      if (this.names[index]?.name === name) places.push(this.places[index] as number)
     }
     return places
   }
@@ -47,23 +54,25 @@ export class Found {
 /** Changes to a request's fields, made all at once. */
 export class FieldChanges {
   readonly #request: Request
-  #removed: Set<number> | undefined
+  readonly #removed = new Set<number>()
   #changed = false
 
   constructor(request: IncomingMessage) {
     this.#request = request
   }
 
-  /** Whether the fields are other ones than were sent. */
-  get areAny(): boolean {
-    return this.#changed || this.#removed !== undefined
+  /** Whether a value is another one than was sent. */
+  get areValues(): boolean {
+    return this.#changed
+  }
+
+  /** Places of fields. */
+  get removed(): ReadonlySet<number> {
+    return this.#removed
   }
 
   remove(places: Iterable<number>): void {
-    for (const place of places) {
-      this.#removed ??= new Set()
-      this.#removed.add(place)
-    }
+    for (const place of places) this.#removed.add(place)
   }
 
   set(place: number, value: string): void {
@@ -79,19 +88,20 @@ export class FieldChanges {
   }
 
   apply(): void {
-    if (!this.areAny) return
-    if (this.#removed) this.#compact(this.#removed)
-    this.#request.forgetHeaders?.()
+    if (this.#removed.size > 0) removeFields(this.#request, [...this.#removed])
+    else if (this.#changed) this.#request.forgetHeaders?.()
   }
+}
 
-  #compact(removed: ReadonlySet<number>): void {
-    const { rawHeaders } = this.#request
-    let kept = 0
-    for (let index = 0; index < rawHeaders.length; index += 2) {
-      if (removed.has(index)) continue
-      rawHeaders[kept++] = rawHeaders[index] as string
-      rawHeaders[kept++] = rawHeaders[index + 1] as string
-    }
-    rawHeaders.length = kept
+/** @param places of fields, at least one, in any order. */
+export function removeFields(request: Request, places: readonly number[]): void {
+  const { rawHeaders } = request
+  let kept = Math.min(...places)
+  for (let index = kept; index < rawHeaders.length; index += 2) {
+    if (places.includes(index)) continue
+    rawHeaders[kept++] = rawHeaders[index] as string
+    rawHeaders[kept++] = rawHeaders[index + 1] as string
   }
+  rawHeaders.length = kept
+  request.forgetHeaders?.()
 }

@@ -16,8 +16,8 @@ export interface Sender {
   readonly scheme: Origin['scheme']
   /** Of requests that bring no word of others; undefined: the socket tells. */
   readonly origin: Origin | undefined
-  /** What was said last, to be told again quickly. */
-  last?: Heard
+  /** What was said on the connection, to be told again quickly: the last first. */
+  heard: readonly Heard[]
   /** What the connection itself adds to the environ. */
   readonly variables: Origin['variables']
   /** The same, for requests of others that it hands on. */
@@ -36,6 +36,7 @@ export function senderOf(socket: Socket, { trusted }: Settings): Sender {
     name: nameOf(peer),
     scheme,
     origin: relay && relayedOrigin({ ...relay, variables }, node, scheme),
+    heard: [],
     variables,
     variablesOfOthers: [...variables, ['wsgi_core.peer_addr', peer.address]],
   }

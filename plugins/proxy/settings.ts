@@ -1,10 +1,9 @@
 import type { Logger } from 'pino'
 import { PeerSet } from '../../core/index.ts'
+import type { FieldNames } from './field-names.ts'
 import { Hops } from './hops.ts'
-import { FieldNames, HTTPOXY, suspects } from './suspects.ts'
+import { type Names, type PARTS, spoken, suspects } from './roles.ts'
 
-/** What proxies may say. */
-export const PARTS = ['for', 'proto', 'host', 'port', 'prefix'] as const
 export type Part = (typeof PARTS)[number]
 
 /** The options about forwarded headers, as `index.ts` describes them. */
@@ -20,14 +19,10 @@ export interface ForwardedOptions {
 }
 
 /** The same, ready for use. */
-export interface Settings {
+export interface Settings extends Names {
   readonly trusted: PeerSet
   /** What stands in forwarded headers, judged by the same. */
   readonly hops: Hops
-  readonly family: ForwardedOptions['forwardedHeaders']
-  readonly parts: ReadonlySet<string>
-  /** Fields of parts that are not named, which the operator has said are not set. */
-  readonly unset: readonly string[]
   readonly passes: boolean
   /** Fields that only somebody trusted may send. */
   readonly suspects: FieldNames
@@ -43,33 +38,21 @@ export interface Settings {
 export function resolveSettings(options: ForwardedOptions, log: Logger): Settings {
   const trusted = new PeerSet(options.forwardedAllowIps)
   const schemes = new Map(options.secureSchemeHeaders.map(splitPair))
-  const parts = options.forwardedParts.length > 0 ? options.forwardedParts : ['for', 'proto']
-  const looksLike = options.forwarderHeaders.map((name) => name.replaceAll('_', '-'))
+  const { forwardedParts } = options
+  const parts = new Set(forwardedParts.length > 0 ? forwardedParts : ['for', 'proto'])
+  const names = { options, parts, schemes }
   return {
+    ...names,
     trusted,
     hops: new Hops(trusted),
-    family: options.forwardedHeaders,
-    parts: new Set(parts),
-    unset: options.forwardedParts.length > 0 ? unsetFields(parts) : [],
     passes: options.passForwarded,
-    suspects: suspects([...options.removeHeaders, ...schemes.keys(), ...looksLike]),
-    spoken: new FieldNames([
-      ...PARTS.map((part) => `x-forwarded-${part}`),
-      ...schemes.keys(),
-      ...looksLike,
-      'forwarded',
-      'x-real-ip',
-      HTTPOXY,
-    ]),
-    schemes,
+    suspects: suspects(names),
+    spoken: spoken(names),
     forwarders: new Set(options.forwarderHeaders),
     refusesUnderscores: options.headerMap === 'refuse',
     log,
   }
 }
-
-const unsetFields = (parts: readonly string[]) =>
-  PARTS.filter((part) => !parts.includes(part)).map((part) => `x-forwarded-${part}`)
 
 function splitPair(pair: string): [string, string] {
   const [name = ''] = pair.split('=', 1)

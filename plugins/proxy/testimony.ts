@@ -1,19 +1,22 @@
 import type { IncomingMessage } from 'node:http'
 import { canonicalAddress, isHost, type Origin } from '../../core/index.ts'
 import { type Chain, walkForwarded, walkXForwardedFor } from './chain.ts'
-import { ListReader } from './forwarded.ts'
-import { isPort, MALFORMED } from './node-name.ts'
+import type { FieldName } from './field-names.ts'
+import { type Element, formatElement, ListReader } from './forwarded.ts'
+import { Heard } from './heard.ts'
+import { isPort, MALFORMED, parseHop } from './node-name.ts'
 import { FieldChanges, type Found } from './request-fields.ts'
+import { PARTS, type Role } from './roles.ts'
 import type { Sender } from './sender.ts'
 import type { Settings } from './settings.ts'
-import { HTTPOXY } from './suspects.ts'
 
 /** The fields of a request contradict each other: it is refused. */
 export const CONTRADICTION = 'contradiction'
 
 /**
  * What somebody trusted says of one request. Each field is believed as far as it goes back to somebody trusted; what
- * is left over, or is nothing that may stand there, is removed. So the application sees what the server goes by.
+ * is left over, is nothing that may stand there, or is not vouched for, is removed. So the application sees what the
+ * server goes by.
  */
 export class Testimony {
   readonly #request: IncomingMessage
@@ -21,7 +24,12 @@ export class Testimony {
   readonly #sender: Sender
   readonly #settings: Settings
   readonly #changes: FieldChanges
-  #readsHost = false
+  /** Names that are removed as nobody vouches for them. */
+  readonly unvouched: string[] = []
+  /** To be told again; undefined: the same fields need not mean the same. */
+  heard: Heard | undefined
+  #isPlain = true
+  #chain: Chain | undefined
 
   constructor(request: IncomingMessage, found: Found, sender: Sender, settings: Settings) {
     this.#request = request
@@ -33,37 +41,55 @@ export class Testimony {
 
   /** @returns undefined where nothing is said; the request's fields are as the application may see them. */
   read(): Origin | typeof CONTRADICTION | undefined {
-    this.#remove(HTTPOXY)
-    for (const name of this.#settings.unset) this.#remove(name)
-    const origin = this.#speaksForwarded() ? this.#readForwarded() : this.#readXForwarded()
+    for (const name of this.#found.namesOf('never')) this.#remove(name)
+    for (const name of this.#found.namesOf('removed')) this.#disown(name)
+    const said = this.#speaksForwarded() ? this.#readForwarded() : this.#readXForwarded()
+    if (said === CONTRADICTION) return said
+    this.#checkAddresses(said?.address ?? this.#sender.node.address)
+    const origin = said ?? this.#sender.origin
+    if (this.#isPlain && !this.#changes.areValues) this.heard = this.#remember(origin)
     this.#changes.apply()
     return origin
   }
 
+  #remember(origin: Origin | undefined): Heard {
+    const { removed } = this.#changes
+    const values = this.#found.valuesIn(this.#request.rawHeaders)
+    return new Heard(this.#found, values, { origin, removed, namesClient: this.#namesClient() })
+  }
+
+  /** Whether the client alone stands left of proxies that are trusted, in one line. */
+  #namesClient(): boolean {
+    if (this.#chain === undefined || this.#chain.client === this.#sender.node) return false
+    const [line = '', ...more] = this.#lines('x-forwarded-for')
+    const first = parseHop(line.split(',', 1)[0] as string)
+    const isClient = typeof first === 'object' && first.address === this.#chain.client.address
+    return isClient && more.length === 0 && this.#chain.reader.rest === undefined
+  }
+
   /** One family counts, whole: a proxy sets one of them, and may let a client's word of the other through. */
   #speaksForwarded(): boolean {
-    const { family, schemes } = this.#settings
-    if (family === 'auto' && !this.#found.has('forwarded')) return false
-    const isOther = (name: string) => name.startsWith('x-forwarded-') || schemes.has(name)
-    if (family === 'forwarded') {
-      this.#removeAll(isOther)
-      return true
+    const { forwardedHeaders: family } = this.#settings.options
+    if (family === 'forwarded' || !this.#found.some(({ role }) => role === 'forwarded')) {
+      return family === 'forwarded'
     }
-    if (family === 'auto' && !this.#found.some(isOther)) return true
-    this.#remove('forwarded')
+    if (!this.#found.some(({ role }) => OF_X_FORWARDED.has(role))) return true
+    if (!this.#settings.passes) this.#disown('forwarded')
     return false
   }
 
   #readForwarded(): Origin | undefined {
     const { parts, hops } = this.#settings
-    if (!this.#found.has('forwarded')) return undefined
-    const chain = walkForwarded(this.#sender.node, hops, this.#lines('forwarded'))
+    const lines = this.#lines('forwarded')
+    if (lines.length === 0) return undefined
+    const chain = walkForwarded(this.#sender.node, hops, lines)
     if (chain === MALFORMED) return this.#ignore('forwarded')
     this.#cut('forwarded', chain)
-    this.#checkRealIp(chain)
-    const proto = parts.has('proto') ? chain.element?.get('proto')?.toLowerCase() : undefined
+    this.#keepVouched(chain.elements)
+    const said = chain.elements.at(-1)
+    const proto = parts.has('proto') ? said?.get('proto')?.toLowerCase() : undefined
     const scheme = proto === 'https' || proto === 'http' ? proto : undefined
-    const host = parts.has('host') ? chain.element?.get('host') : undefined
+    const host = parts.has('host') ? said?.get('host') : undefined
     const isValid = host !== undefined && isHost(host)
     return this.#makeOrigin(
       parts.has('for') ? chain : undefined,
@@ -72,14 +98,30 @@ export class Testimony {
     )
   }
 
+  /** Parameters of `Forwarded` that are not named are removed, as headers are. */
+  #keepVouched(elements: readonly Element[]): void {
+    const { parts, passes } = this.#settings
+    const isKept = (name: string) => !PARTS.some((part) => part === name) || parts.has(name)
+    const gone = new Set(
+      elements.flatMap((element) => [...element.keys()]).filter((name) => !isKept(name)),
+    )
+    if (passes || gone.size === 0) return
+    for (const name of gone) this.unvouched.push(`forwarded: ${name}`)
+    const kept = elements.map((element) => [...element].filter(([name]) => isKept(name)))
+    const text = kept.filter((each) => each.length > 0).map(formatElement)
+    const places = this.#found.placesOf('forwarded')
+    this.#changes.remove(text.length > 0 ? places.slice(0, -1) : places)
+    if (text.length > 0) this.#changes.set(places.at(-1) as number, text.reverse().join(', '))
+    this.#isPlain = false
+  }
+
   #readXForwarded(): Origin | typeof CONTRADICTION | undefined {
-    const { parts } = this.#settings
     const chain = this.#readChain()
-    const scheme = parts.has('proto') ? this.#readScheme() : undefined
+    const scheme = this.#readScheme()
     if (scheme === CONTRADICTION) return scheme
-    const host = this.#readOne('host', 'x-forwarded-host', isHost)
-    const port = this.#readOne('port', 'x-forwarded-port', isPort)
-    const prefix = this.#readOne('prefix', 'x-forwarded-prefix', isPrefix)?.replace(/\/+$/, '')
+    const host = this.#lastOf('x-forwarded-host', isHost)
+    const port = this.#lastOf('x-forwarded-port', isPort)
+    const prefix = this.#lastOf('x-forwarded-prefix', isPrefix)?.replace(/\/+$/, '')
     if (chain || scheme || host || port || prefix) {
       return this.#makeOrigin(chain, scheme, host, port, prefix)
     }
@@ -87,12 +129,12 @@ export class Testimony {
   }
 
   #readChain(): Chain | undefined {
-    const { parts, hops } = this.#settings
-    if (!parts.has('for') || !this.#found.has('x-forwarded-for')) return undefined
-    const chain = walkXForwardedFor(this.#sender.node, hops, this.#lines('x-forwarded-for'))
+    const lines = this.#lines('x-forwarded-for')
+    if (lines.length === 0) return undefined
+    const chain = walkXForwardedFor(this.#sender.node, this.#settings.hops, lines)
     if (chain === MALFORMED) return this.#ignore('x-forwarded-for')
     this.#cut('x-forwarded-for', chain)
-    this.#checkRealIp(chain)
+    this.#chain = chain
     return chain
   }
 
@@ -111,15 +153,11 @@ export class Testimony {
     return scheme
   }
 
-  #readOne(part: string, name: string, isValid: (text: string) => boolean) {
-    return this.#settings.parts.has(part) ? this.#lastOf(name, isValid) : undefined
-  }
-
   /** Of a list the last element, which the peer itself has added or let stand: further left anybody may have written. */
   #lastOf(name: string, isValid: (text: string) => boolean): string | undefined {
-    if (!this.#found.has(name)) return undefined
-    const places = this.#found.placesOf(name)
     const lines = this.#lines(name)
+    if (lines.length === 0) return undefined
+    const places = this.#found.placesOf(name)
     const [line = ''] = lines
     const isOne = lines.length === 1 && !line.includes(',')
     const value = isOne ? line : new ListReader(lines, false).previous()
@@ -153,6 +191,7 @@ export class Testimony {
       rootPath: origin?.rootPath,
       protocol: origin?.protocol,
       variables: client === node ? variables : this.#sender.variablesOfOthers,
+      common: {},
       text: undefined,
     }
   }
@@ -160,7 +199,7 @@ export class Testimony {
   /** Host and port of the server, as the client sees it, which go into `Host` too. */
   #readServer(scheme: Origin['scheme'], host: string | undefined, port: string | undefined) {
     if (host === undefined && port === undefined) return undefined
-    this.#readsHost = true
+    this.#isPlain = false
     const places = fieldPlaces(this.#request.rawHeaders, 'host')
     const sent = places === undefined ? '' : (this.#request.rawHeaders[places + 1] as string)
     const [, name = '', own] = /^(\[[^\]]*\]|[^:]*)(?::(\d*))?$/.exec(host ?? sent) ?? []
@@ -181,45 +220,43 @@ export class Testimony {
     this.#changes.set(places[rest.line] as number, rest.read)
   }
 
-  /** Where the chain is known, this can only be one of it. */
-  #checkRealIp({ hops }: Chain): void {
-    const [address] = this.#lines('x-real-ip')
-    if (address === undefined) return
-    if (!hops.includes(canonicalAddress(address) ?? '')) this.#remove('x-real-ip')
+  /** Who else tells the client's address agrees, or is not heard. */
+  #checkAddresses(client: string): void {
+    for (const name of this.#found.namesOf('address')) {
+      if (this.#lines(name).every((line) => canonicalAddress(line) === client)) continue
+      this.#disown(name)
+      this.#isPlain = false
+    }
   }
 
   /** It is as if it had not come. */
   #ignore(name: string): undefined {
     const { name: peer } = this.#sender
     this.#settings.log.debug({ field: name, peer }, 'forwarded field is malformed and ignored')
+    this.#isPlain = false
+    if (!this.#settings.passes) this.#remove(name)
+  }
+
+  #disown(name: string): void {
+    this.unvouched.push(name)
     this.#remove(name)
   }
 
-  /** Whether the same fields always mean the same: nothing was changed, and no other field was read. */
-  get isPlain(): boolean {
-    return !this.#changes.areAny && !this.#readsHost
-  }
-
   #remove(name: string): void {
-    if (!this.#found.has(name) || (name !== HTTPOXY && this.#settings.passes)) return
     this.#changes.remove(this.#found.placesOf(name))
   }
 
-  #removeAll(isOne: (name: string) => boolean): void {
-    const { names, count } = this.#found
-    for (const name of new Set(names.slice(0, count))) if (isOne(name)) this.#remove(name)
-  }
-
+  /** Of a field that is read. */
   #lines(name: string): string[] {
-    const { rawHeaders } = this.#request
-    const { names, places, count } = this.#found
-    const lines: string[] = []
-    for (let index = 0; index < count; index++) {
-      if (names[index] === name) lines.push(rawHeaders[(places[index] as number) + 1] as string)
-    }
-    return lines
+    const values = this.#found.valuesIn(this.#request.rawHeaders)
+    return values.filter((_, index) => {
+      const { name: each, role } = this.#found.names[index] as FieldName
+      return each === name && role !== 'removed'
+    })
   }
 }
+
+const OF_X_FORWARDED: ReadonlySet<Role> = new Set([...PARTS, 'scheme'])
 
 const isScheme = (text: string) => /^(?:https?|wss?)$/i.test(text)
 const isAnything = () => true

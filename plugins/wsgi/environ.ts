@@ -66,19 +66,26 @@ function addresses(request: IncomingMessage, scheme: string, origin: Origin | un
 
 /** A request that came through somebody else: several may have the same origin. */
 function originEnds(request: IncomingMessage, origin: Origin): string {
-  const { address, port, scheme, serverName, serverPort, variables } = origin
-  const { localAddress, localPort } = request.socket
+  const { address, port, common } = origin
   let text = `\0REMOTE_ADDR\0${address}`
   if (port !== '') text += `\0REMOTE_PORT\0${port}`
-  for (const [name, value] of variables) text += `\0${name}\0${value}`
-  if (localAddress === undefined) {
-    const [name, ownPort] = unixServer(request.headers.host ?? '', scheme)
-    return `${text}\0SERVER_NAME\0${serverName ?? name}\0SERVER_PORT\0${serverPort ?? ownPort}`
-  }
-  text += `\0SERVER_NAME\0${serverName ?? unmapped(localAddress)}`
-  text += `\0SERVER_PORT\0${serverPort ?? localPort}`
+  // over a Unix socket the server's name is the one that this client used
+  if (request.socket.localAddress === undefined) return text + commonEnds(request, origin)
+  if (common === undefined) text += commonEnds(request, origin)
+  else text += common.text ??= commonEnds(request, origin)
   origin.text = text
   return text
+}
+
+function commonEnds(request: IncomingMessage, origin: Origin): string {
+  const { scheme, serverName, serverPort, variables } = origin
+  const { localAddress, localPort } = request.socket
+  const [name, port] =
+    localAddress === undefined
+      ? unixServer(request.headers.host ?? '', scheme)
+      : [unmapped(localAddress), localPort]
+  const added = variables.map(([name, value]) => `\0${name}\0${value}`).join('')
+  return `${added}\0SERVER_NAME\0${serverName ?? name}\0SERVER_PORT\0${serverPort ?? port}`
 }
 
 function unixEnds(host: string, scheme: string): string {

@@ -29,10 +29,33 @@ const HOST = 'shop.example'
 const SPOOF = {
   'X-Forwarded-For': `${LIE}, 127.0.0.1`,
   'X-Forwarded-Proto': 'wss',
+  'X-Forwarded-Host': LIE,
+  'X-Forwarded-Port': '666',
+  'X-Forwarded-Prefix': `/${LIE}`,
+  'X-Forwarded-Server': LIE,
+  'X-Forwarded-User': LIE,
+  X_Forwarded_For: LIE,
   'X-Real-IP': LIE,
+  'X-Original-URL': `/${LIE}`,
+  'X-Accel-Redirect': `/${LIE}`,
+  'X-Accel-Mapping': `/=/${LIE}`,
+  'X-Sendfile-Type': LIE,
+  'SSL-Client-Verify': LIE,
+  SSL_CLIENT_VERIFY: LIE,
+  SSL_CLIENT_S_DN: LIE,
+  'X-SSL-Client-S-DN': LIE,
+  'Remote-User': LIE,
+  SCRIPT_NAME: `/${LIE}`,
   Forwarded: `for=${LIE};proto=https;host=${LIE}`,
   Proxy: LIE,
 }
+
+const fieldKey = (name: string) => `HTTP_${name.toUpperCase().replaceAll('-', '_')}`
+/** What proxies set themselves in place of what a client has sent. */
+const SET_BY_PROXIES = new Set(['X-Forwarded-For', 'X-Forwarded-Proto'].map(fieldKey))
+const LIES = Object.keys(SPOOF)
+  .map(fieldKey)
+  .filter((key) => !SET_BY_PROXIES.has(key))
 
 type Seen = Record<string, string>
 
@@ -65,6 +88,8 @@ function checkClient(seen: Seen, scheme: string): void {
 
 function hasNoLie(seen: Seen): void {
   for (const [name, value] of Object.entries(seen)) assert.not.ok(value.includes(LIE), name)
+  for (const key of LIES) assert.not.ok(key in seen, key)
+  assert.is(seen.SCRIPT_NAME, '')
 }
 
 interface Context {
@@ -158,6 +183,20 @@ if (nginx !== undefined) {
     checkClient(await ask(ports.http), 'http')
   })
 
+  test('says once of each header of a client that it was removed, and why', async (context) => {
+    const { ports, binds, folder } = context
+    await start(context, seedServer(ports, binds.http, folder))
+    for (let count = 0; count < 3; count++) hasNoLie(await ask(ports.http))
+    const said = context.server
+      .log()
+      .split('\n')
+      .filter((line) => line.includes('header removed'))
+    const hosts = said.filter((line) => line.includes('X-Forwarded-Host'))
+    assert.is(hosts.length, 1, context.server.log())
+    assert.match(hosts[0] ?? '', /--forwarded-parts for,proto,host\b/)
+    assert.match(said.join('\n'), /--forwarder-headers SCRIPT_NAME,PATH_INFO,X-REAL-IP/)
+  })
+
   for (const way of ['uwsgi', 'uwsgiTcp'] as const) {
     test(`with uwsgi_pass to ${way === 'uwsgi' ? 'a Unix socket' : 'TCP'}`, async (context) => {
       const { ports, binds } = context
@@ -178,13 +217,24 @@ if (nginx !== undefined) {
 const haproxy = findProgram('haproxy')
 
 if (haproxy !== undefined) {
-  const start = async (context: Context, upstream: string, option: string) => {
+  const start = async (context: Context, upstream: string, option: string, isHttp = false) => {
     const { folder, programs, ports } = context
     const file = join(folder, 'haproxy.cfg')
-    writeFileSync(file, haproxyConfig(ports.http, upstream, option))
+    writeFileSync(file, haproxyConfig(ports.http, upstream, option, isHttp))
     programs.push(await startProgram(haproxy, ['-db', '-f', file], ports.http))
   }
   const test = withApplication('behind haproxy')
+
+  for (const way of ['http', 'unix'] as const) {
+    test(`in mode http, to ${way === 'http' ? 'TCP' : 'a Unix socket'}`, async (context) => {
+      const { ports, binds } = context
+      await start(context, binds[way].replace(/^unix:/, 'unix@'), '', true)
+      const seen = await ask(ports.http)
+      checkClient(seen, 'http')
+      hasNoLie(seen)
+      assert.is(seen.HTTP_X_FORWARDED_FOR, CLIENT)
+    })
+  }
 
   for (const [name, option] of [
     ['version 1', 'send-proxy'],

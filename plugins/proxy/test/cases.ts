@@ -363,6 +363,38 @@ const elements: Case[] = [
   forwarded('an element without an address', 'proto=https', '127.0.0.1', {
     'wsgi.url_scheme': 'https',
   }),
+  forwarded(
+    'host is removed unless it is named',
+    `for=${CLIENT};host="evil.example:1";by=_p`,
+    CLIENT,
+    {
+      HTTP_HOST: 'inner:8000',
+      HTTP_FORWARDED: `for=${CLIENT};by=_p`,
+    },
+  ),
+  forwarded(
+    'in each element that counts',
+    [`for=${SPOOF};host=a`, `for="[2001:db8::7]";host=a, for=10.0.0.2;host="b,c"`, 'host=d'],
+    '127.0.0.1',
+    { HTTP_FORWARDED: null },
+  ),
+  forwarded(
+    'and of several lines one remains',
+    [`for="[2001:db8::7]";host=a`, `for=10.0.0.2;host="b,c"`],
+    '2001:db8::7',
+    { HTTP_FORWARDED: 'for="[2001:db8::7]", for=10.0.0.2' },
+  ),
+  {
+    name: 'for and proto are removed where they are not named',
+    options: { forwardedParts: ['host'] },
+    send: { Forwarded: `for=${CLIENT};proto=https;host=shop.example` },
+    sees: {
+      REMOTE_ADDR: '127.0.0.1',
+      HTTP_FORWARDED: 'host=shop.example',
+      HTTP_HOST: 'shop.example',
+      'wsgi.url_scheme': 'http',
+    },
+  },
   forwarded('no equals sign', 'for', '127.0.0.1', BROKEN),
   forwarded('space about the equals sign', `for = ${CLIENT}`, '127.0.0.1', BROKEN),
   forwarded('a parameter twice', `for=${CLIENT};for=${SPOOF}`, '127.0.0.1', BROKEN),
@@ -386,6 +418,9 @@ const elements: Case[] = [
   }),
   forwarded('backslashes before a quote', `for="${'\\'.repeat(10_001)}", for=${CLIENT}`, CLIENT),
 ]
+
+const HOST = 'HTTP_HOST'
+const all = { forwardedParts: ['for', 'proto', 'host', 'port', 'prefix'] }
 
 const families: Case[] = [
   {
@@ -414,6 +449,22 @@ const families: Case[] = [
     options: { forwardedHeaders: 'forwarded' },
     send: { [XFF]: SPOOF },
     sees: { REMOTE_ADDR: '127.0.0.1', [KEPT]: null },
+  },
+  {
+    name: 'what nobody reads does not decide for a family',
+    send: { 'X-Forwarded-Host': SPOOF, 'X-Forwarded-Server': SPOOF, Forwarded: `for=${CLIENT}` },
+    sees: { REMOTE_ADDR: CLIENT, HTTP_X_FORWARDED_HOST: null, HTTP_X_FORWARDED_SERVER: null },
+  },
+  {
+    name: 'forwarded: host, port and prefix are removed though they are named',
+    options: { ...all, forwardedHeaders: 'forwarded' },
+    send: { 'X-Forwarded-Host': SPOOF, 'X-Forwarded-Prefix': '/x', Forwarded: `for=${CLIENT}` },
+    sees: {
+      [HOST]: 'inner:8000',
+      SCRIPT_NAME: '',
+      HTTP_X_FORWARDED_HOST: null,
+      HTTP_X_FORWARDED_PREFIX: null,
+    },
   },
   {
     name: 'x-forwarded: Forwarded is removed',
@@ -498,6 +549,12 @@ const schemes: Case[] = [
     sees: { 'wsgi.url_scheme': 'http' },
   },
   {
+    name: 'X-Forwarded-Proto is removed where others are configured to tell',
+    options: { secureSchemeHeaders: ['X-SCHEME=tls'] },
+    send: { [PROTO]: 'https' },
+    sees: { HTTP_X_FORWARDED_PROTO: null },
+  },
+  {
     name: 'nothing, where proto is not named',
     options: { forwardedParts: ['for'] },
     send: { [PROTO]: 'https', [XFF]: CLIENT },
@@ -505,8 +562,6 @@ const schemes: Case[] = [
   },
 ]
 
-const HOST = 'HTTP_HOST'
-const all = { forwardedParts: ['for', 'proto', 'host', 'port', 'prefix'] }
 const server = (name: string, send: Case['send'], sees: Case['sees'], options = all): Case => ({
   name,
   send,
@@ -521,7 +576,7 @@ const servers: Case[] = [
     sees: {
       [HOST]: 'inner:8000',
       SERVER_NAME: '192.0.2.80',
-      HTTP_X_FORWARDED_HOST: 'shop.example',
+      HTTP_X_FORWARDED_HOST: null,
     },
   },
   {
@@ -633,6 +688,32 @@ const servers: Case[] = [
   ),
 ]
 
+const environName = (field: string) => `HTTP_${field.toUpperCase().replaceAll('-', '_')}`
+
+/** What a client may send through a proxy that does not touch it. */
+const UNVOUCHED = [
+  'X-Forwarded-User',
+  'X-Forwarded-Server',
+  'X-Forwarded-By',
+  'X-Forwarded-Scheme',
+  'X-Forwarded-Anything',
+  'X-Real-IP',
+  'X-Real-Port',
+  'X-Original-URL',
+  'X-Rewrite-URL',
+  'X-Scheme',
+  'Front-End-Https',
+  'X-Accel-Redirect',
+  'X-Accel-Mapping',
+  'X-Sendfile-Type',
+  'SSL-Client-Verify',
+  'X-SSL-Client-S-DN',
+  'X-Client-Cert',
+  'Client-Cert',
+  'Remote-User',
+  'CF-Connecting-IP',
+]
+
 const others: Case[] = [
   ...[
     'X-Real-IP',
@@ -661,7 +742,7 @@ const others: Case[] = [
       name: `${field} of somebody who is not trusted is removed`,
       peer: '192.0.2.1',
       send: { [field]: 'x' },
-      sees: { [`HTTP_${field.toUpperCase().replaceAll('-', '_')}`]: null, HTTP_ACCEPT: '*/*' },
+      sees: { [environName(field)]: null, HTTP_ACCEPT: '*/*' },
     }),
   ),
   {
@@ -699,14 +780,86 @@ const others: Case[] = [
     sees: { HTTP_X_REAL_IP: null, REMOTE_ADDR: CLIENT },
   },
   {
-    name: 'X-Real-IP alone stays, and does not count',
-    send: { 'X-Real-IP': CLIENT },
-    sees: { HTTP_X_REAL_IP: CLIENT, REMOTE_ADDR: '127.0.0.1' },
+    name: 'X-Real-IP of a proxy in the chain does not either',
+    options: ranges,
+    send: { [XFF]: `${CLIENT}, 10.0.0.1`, 'X-Real-IP': '10.0.0.1' },
+    sees: { HTTP_X_REAL_IP: null, REMOTE_ADDR: CLIENT },
   },
   {
-    name: 'X-Accel-* of somebody trusted stays',
-    send: { 'X-Accel-Mapping': '/a=/b' },
-    sees: { HTTP_X_ACCEL_MAPPING: '/a=/b' },
+    name: 'nor that of the peer',
+    send: { [XFF]: CLIENT, 'X-Real-IP': '127.0.0.1' },
+    sees: { HTTP_X_REAL_IP: null },
+  },
+  {
+    name: 'nor two of which one is right',
+    send: { [XFF]: CLIENT, 'X-Real-IP': [SPOOF, CLIENT] },
+    sees: { HTTP_X_REAL_IP: null },
+  },
+  {
+    name: 'X-Real-IP in another spelling is the same address',
+    send: { [XFF]: '2001:db8::7', 'X-Real-IP': '2001:DB8:0::7' },
+    sees: { HTTP_X_REAL_IP: '2001:DB8:0::7' },
+  },
+  {
+    name: 'X-Real-IP alone does not count, and is removed',
+    send: { 'X-Real-IP': CLIENT },
+    sees: { HTTP_X_REAL_IP: null, REMOTE_ADDR: '127.0.0.1' },
+  },
+  {
+    name: 'CF-Connecting-IP and the like stay where they name the client',
+    send: { [XFF]: CLIENT, 'CF-Connecting-IP': CLIENT, 'True-Client-IP': SPOOF },
+    sees: { HTTP_CF_CONNECTING_IP: CLIENT, HTTP_TRUE_CLIENT_IP: null },
+  },
+  {
+    name: 'they go by Forwarded as well',
+    send: { Forwarded: `for=${CLIENT}`, 'X-Real-IP': CLIENT, 'X-Client-IP': SPOOF },
+    sees: { HTTP_X_REAL_IP: CLIENT, HTTP_X_CLIENT_IP: null },
+  },
+  ...UNVOUCHED.map(
+    (field): Case => ({
+      name: `${field} of somebody trusted is removed, as nobody vouches for it`,
+      send: { [XFF]: CLIENT, [field]: 'x' },
+      sees: { [environName(field)]: null, HTTP_ACCEPT: '*/*', REMOTE_ADDR: CLIENT },
+    }),
+  ),
+  ...UNVOUCHED.map(
+    (field): Case => ({
+      name: `${field} stays where it is named`,
+      options: { forwarderHeaders: ['SCRIPT_NAME', field.toUpperCase()] },
+      send: { [XFF]: CLIENT, [field]: 'x' },
+      sees: { [environName(field)]: 'x', REMOTE_ADDR: CLIENT },
+    }),
+  ),
+  {
+    name: 'of somebody who is not trusted it does not, although it is named',
+    peer: '192.0.2.1',
+    options: { forwarderHeaders: ['X-Ssl-*', 'X-Tenant'] },
+    send: { 'X-SSL-Client-Verify': 'SUCCESS', 'X-Tenant': '1' },
+    sees: { HTTP_X_SSL_CLIENT_VERIFY: null, HTTP_X_TENANT: null },
+  },
+  {
+    name: 'a beginning of names vouches for all of them',
+    options: { forwarderHeaders: ['X-SSL-*'] },
+    send: { 'X-SSL-Client-Verify': 'SUCCESS', 'SSL-Client-Verify': 'SUCCESS' },
+    sees: { HTTP_X_SSL_CLIENT_VERIFY: 'SUCCESS', HTTP_SSL_CLIENT_VERIFY: null },
+  },
+  {
+    name: 'a header that is named and read is still read, and cut',
+    options: { forwarderHeaders: ['X-FORWARDED-FOR'] },
+    send: { [XFF]: `${SPOOF}, ${CLIENT}` },
+    sees: { REMOTE_ADDR: CLIENT, [KEPT]: CLIENT },
+  },
+  {
+    name: 'X-Forwarded-Host that is named passes, and does not count',
+    options: { forwarderHeaders: ['X-FORWARDED-HOST'] },
+    send: { 'X-Forwarded-Host': 'shop.example' },
+    sees: { [HOST]: 'inner:8000', HTTP_X_FORWARDED_HOST: 'shop.example' },
+  },
+  {
+    name: 'a dash does not pass for an underscore that is named',
+    options: { forwarderHeaders: ['REMOTE_USER', 'X_TENANT'] },
+    send: { 'Remote-User': 'root', REMOTE_USER: 'ann', 'X-Tenant': 'all', X_TENANT: 'a' },
+    sees: { HTTP_REMOTE_USER: 'ann', HTTP_X_TENANT: 'a' },
   },
   {
     name: 'pass-forwarded passes them on, and believes no more',

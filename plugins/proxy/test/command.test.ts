@@ -110,14 +110,29 @@ check('cannot be fooled by a client', async () => {
   })
 })
 
-check('sees what its proxy says, as it does behind gunicorn', async () => {
+check('cannot be fooled by what a proxy lets through', async () => {
+  const lies = { ...LIES, 'X-Forwarded-For': CLIENT, Host: 'shop.example' }
+  const seen = await during(['--python', python as string, 'fixed:app'], (server) =>
+    seenBy(server, lies),
+  )
+  assert.equal(seen, {
+    address: CLIENT,
+    scheme: 'https',
+    host: 'shop.example',
+    root: '',
+    url: 'https://shop.example/',
+  })
+})
+
+check('sees what its proxy sets, where the options say so', async () => {
   const headers = {
     'X-Forwarded-For': `6.6.6.6, ${CLIENT}`,
     'X-Forwarded-Proto': 'https',
     'X-Forwarded-Host': 'shop.example',
     'X-Forwarded-Prefix': '/shop',
   }
-  const args = ['--python', python as string, 'fixed:app']
+  const parts = ['--forwarded-parts', 'for,proto,host,prefix']
+  const args = ['--python', python as string, ...parts, 'fixed:app']
   const seen = await during(args, (server) => seenBy(server, headers))
   assert.equal(seen, {
     address: CLIENT,

@@ -8,7 +8,7 @@ import { parseElement } from '../forwarded.ts'
 import { proxyPreamble } from '../proxy-protocol/preamble.ts'
 import { uwsgiPreamble } from '../uwsgi/preamble.ts'
 import { ssl, summed, TCP6, tlv, v2 } from './proxy-headers.ts'
-import { environOf, socketFrom } from './support.ts'
+import { connectAs, environOf, socketFrom } from './support.ts'
 import { request } from './uwsgi-packets.ts'
 
 const SECONDS = Number(process.env.WSGI_CORE_FUZZ_SECONDS ?? 0.5)
@@ -56,7 +56,8 @@ words('Forwarded, the client is whom the proxy names', () => {
     const lie = junk()
     const said = `for=${CLIENT}${pick(['', ';proto=https', ';host="a\\",b"', ';by="[::1]"'])}`
     const Forwarded = random(2) ? `${lie}, ${said}` : [lie, said]
-    const seen = environOf({ name: '', send: { Forwarded }, sees: {} })
+    const options = { forwardedParts: ['for', 'proto', 'host'] }
+    const seen = environOf({ name: '', send: { Forwarded }, options, sees: {} })
     assert.is(seen.get('REMOTE_ADDR'), CLIENT, lie)
     assert.is(withoutBlanks(seen.get('HTTP_FORWARDED')), said)
   })
@@ -116,6 +117,55 @@ junkAlone('are none of Forwarded, unless each parameter is one', () => {
 })
 
 junkAlone.run()
+
+const remembered = suite('requests of one connection')
+
+const SENT: Readonly<Record<string, readonly string[]>> = {
+  'X-Forwarded-For': [
+    CLIENT, '2001:db8::7', '127.0.0.1', '10.0.0.1', 'unknown', 'x', '', `${CLIENT}:80`, `${CLIENT}, 10.0.0.1`,
+    '203.0.113.7, 10.0.0.1', '10.0.0.2, 10.0.0.1', `6.6.6.6, ${CLIENT}`, `6.6.6.6, ${CLIENT}, 10.0.0.1`, `, ${CLIENT}`,
+    `${CLIENT},`, `${CLIENT} , 10.0.0.1`, 'x, 10.0.0.1', 'unknown, 10.0.0.1', '203.0.113.7,,10.0.0.1',
+  ],
+  'X-Forwarded-Proto': ['https', 'http', 'x', 'http, https'],
+  'X-Forwarded-Host': ['a.example', 'b.example'],
+  'X-Forwarded-Prefix': ['/a', 'b'],
+  'X-Forwarded-Server': ['a'],
+  'X-Real-IP': [CLIENT, '203.0.113.7', '10.0.0.1', '127.0.0.1', '2001:DB8::7'],
+  'CF-Connecting-IP': [CLIENT, '6.6.6.6'],
+  Forwarded: [`for=${CLIENT}`, 'for=203.0.113.7;host=a', `for=${CLIENT}, for=10.0.0.1;proto=https`],
+  Proxy: ['x'],
+  'X-Other': ['x'],
+} // biome-ignore format: a table
+
+function randomFields() {
+  const names = Object.keys(SENT).filter(() => random(3) === 0)
+  if (random(4)) names.unshift('X-Forwarded-For')
+  const one = (name: string) => pick(SENT[name] as readonly string[])
+  const some = (name: string) => (random(12) ? one(name) : [one(name), one(name)])
+  return Object.fromEntries(names.map((name) => [name, some(name)]))
+}
+
+remembered('are each seen as one of a connection of its own', () => {
+  repeat(() => {
+    const options = {
+      forwardedAllowIps: ['127.0.0.1', '10.0.0.0/8'],
+      forwardedHeaders: pick(['auto', 'auto', 'x-forwarded', 'forwarded']),
+      forwardedParts: pick([[], ['for'], ['proto'], ['for', 'proto', 'host', 'prefix']]),
+      passForwarded: random(8) === 0,
+      forwarderHeaders: pick([[], ['X-REAL-IP'], ['X-FORWARDED-SERVER']]),
+    }
+    const connection = connectAs({ options })
+    let send = randomFields()
+    for (let count = 0; count < 12; count++) {
+      if (random(3) === 0) send = randomFields()
+      else for (const name of Object.keys(send)) if (random(2)) send[name] = pick(SENT[name] ?? [])
+      const each = { name: '', options, send, sees: {} }
+      assert.equal(environOf(each, connection), environOf(each), JSON.stringify([options, send]))
+    }
+  })
+})
+
+remembered.run()
 
 const preambles = suite('a preamble with some bytes changed')
 

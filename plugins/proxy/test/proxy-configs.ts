@@ -51,14 +51,20 @@ http {
 `
 }
 
-export const haproxyConfig = (port: number, upstream: string, option: string) => `
+/** What docs/behind-a-proxy.md has for mode http. */
+const HAPROXY_FIELDS = `option forwardfor
+    http-request set-header X-Forwarded-Proto https if { ssl_fc }
+    http-request set-header X-Forwarded-Proto http unless { ssl_fc }`
+
+export const haproxyConfig = (port: number, upstream: string, option: string, isHttp: boolean) => `
 defaults
-    mode tcp
+    mode ${isHttp ? 'http' : 'tcp'}
     timeout connect 5s
     timeout client 10s
     timeout server 10s
 frontend clients
     bind 127.0.0.1:${port}
+    ${isHttp ? HAPROXY_FIELDS : ''}
     default_backend servers
 backend servers
     server one ${upstream} ${option}

@@ -36,14 +36,20 @@ export function socketFrom(peer: string, tls = false): never {
   } as never
 }
 
-/** What the application sees, or the status of a refusal. */
-export function environOf({ peer = '127.0.0.1', tls = false, options, send }: Case) {
+/** A server and a connection to it, for one request or several. */
+export const connectAs = ({ peer = '127.0.0.1', tls = false, options }: Partial<Case>) => ({
+  gate: gateWith(options),
+  socket: socketFrom(peer, tls),
+})
+
+/** What the application sees, and `hops`; or the `status` of a refusal. */
+export function environOf(each: Case, { gate, socket } = connectAs(each)) {
+  const { send } = each
   const raw = ['Host', 'inner:8000', 'Accept', '*/*']
   const dropped: string[] = []
   for (const [name, values] of Object.entries(send)) {
     for (const value of [values].flat()) (name.includes('_') ? dropped : raw).push(name, value)
   }
-  const socket = socketFrom(peer, tls)
   const kept = dropped.length > 0 ? dropped : undefined
   const request = new LeanRequest('GET', '/cart', 1, raw, socket, undefined, kept)
   let status = ''
@@ -54,8 +60,9 @@ export function environOf({ peer = '127.0.0.1', tls = false, options, send }: Ca
     },
     end: () => response,
   }
-  gateWith(options).admit(request as never, response as never)
+  gate.admit(request as never, response as never)
   if (status !== '') return new Map([['status', status]])
   const rootPath = request.origin?.rootPath ?? ''
-  return parseEnviron(buildEnviron(request as never, undefined, rootPath) as string)
+  const environ = parseEnviron(buildEnviron(request as never, undefined, rootPath) as string)
+  return environ.set('hops', request.origin?.hops.join(' ') ?? '')
 }

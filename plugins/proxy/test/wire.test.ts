@@ -145,6 +145,40 @@ fastify('and the log say once that somebody is not believed', async ({ start }) 
   assert.is(lines.length, 1, server.log())
 })
 
+const removedLines = (server: TestServer) =>
+  server
+    .log()
+    .split('\n')
+    .filter((line) => line.includes('header removed'))
+
+fastify('and the log name once each header that nobody vouches for', async ({ start }) => {
+  const server = await start({ forwarderHeaders: ['SCRIPT_NAME'] })
+  const headers = { 'X-Forwarded-Port': '1', 'X-Real-IP': '6.6.6.6', Proxy: 'x' }
+  for (let count = 0; count < 3; count++) await askWith(server, headers)
+  const lines = removedLines(server)
+  assert.is(lines.length, 2, server.log())
+  assert.match(lines.join(), '--forwarded-parts for,proto,port')
+  assert.match(lines.join(), '--forwarder-headers SCRIPT_NAME,X-REAL-IP')
+  await server.server.reload()
+  await askWith(server, headers)
+  assert.is(removedLines(server).length, 4)
+})
+
+fastify('and the log are not filled by names that a client makes up', async ({ start }) => {
+  const server = await start()
+  const names = Array.from({ length: 90 }, (_, index) => `X-Forwarded-${index}`)
+  await askWith(server, Object.fromEntries(names.map((name) => [name, 'x'])))
+  const made = await askWith(server, { 'X-Forwarded-`id`': 'x' })
+  assert.not.ok(Object.keys(made.headers).some((name) => name.startsWith('x-forwarded')))
+  assert.is(removedLines(server).length, 50)
+})
+
+fastify('and the log have no option with a name that is none for a shell', async ({ start }) => {
+  const server = await start()
+  await askWith(server, { 'X-Forwarded-`id`': 'x' })
+  assert.not.match(removedLines(server).join(), '--')
+})
+
 fastify.run()
 
 const proxied = withServer('the PROXY protocol')
