@@ -3,7 +3,8 @@
 //   node bench/proxy.mjs --seconds 1 --rounds 15 --workers 2
 //
 // One server has it all, and rounds go from one load to the other: the same request with fields of other names, of the
-// same size, and the same connection without a header before it. What counts is the median of the rounds' ratios, of
+// same size, and the same connection without a header before it. Requests are of one client, or, as those of a proxy
+// that keeps its connections, each of another one. What counts is the median of the rounds' ratios, of
 // requests/s and, as a busy machine makes rates worthless, of the front's CPU time for a request.
 import { execFile, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -27,9 +28,27 @@ const { values, positionals } = parseArgs({
 const SECONDS = Number(values.seconds)
 /** Connections at once. */
 const WIDTH = 32
-const HOPS = '203.0.113.9, 10.0.0.3, 10.0.0.2'
-const FORWARDED = { 'X-Forwarded-For': HOPS, 'X-Forwarded-Proto': 'https' }
-const OTHERS = { 'X-Somewhat-For': HOPS, 'X-Somewhat-Proto': 'https' }
+const CLIENTS = 1000
+const FORWARDED = ['X-Forwarded-For', 'X-Forwarded-Proto']
+const OTHERS = ['X-Somewhat-For', 'X-Somewhat-Proto']
+/** For wrk: requests of so many clients in turn, IPv4 or IPv6. */
+const SCRIPT = `
+function init(args)
+  requests, at = {}, 0
+  for i = 1, tonumber(args[4]) do
+    local last = (i * 7919) % 65536
+    local client = args[3] == '6' and string.format('2001:db8:%x::%x', i, last + 1)
+      or string.format('203.%d.%d.%d', i % 200, last / 256, last % 256)
+    wrk.headers[args[1]] = client .. ', 10.0.0.3, 10.0.0.2'
+    wrk.headers[args[2]] = 'https'
+    requests[i] = wrk.format()
+  end
+end
+function request()
+  at = at % #requests + 1
+  return requests[at]
+end
+`
 /** PROXY, TCP over IPv4: 203.0.113.9:50123 to 192.0.2.80:443. */
 const V2 = Buffer.from('0d0a0d0a000d0a515549540a2111000ccb007109c0000250c3cb01bb', 'hex')
 const REQUEST = Buffer.from('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
@@ -41,8 +60,12 @@ else await main()
 async function main() {
   const server = await startServer()
   const loads = {
-    'the same fields by other names': () => requests(server.http, OTHERS),
-    'forwarded headers, three hops': () => requests(server.http, FORWARDED),
+    'the same fields by other names': () => requests(server.http, OTHERS, 1),
+    'forwarded headers, three hops': () => requests(server.http, FORWARDED, 1),
+    'other names, other values each time': () => requests(server.http, OTHERS, CLIENTS),
+    'three hops, another client each time': () => requests(server.http, FORWARDED, CLIENTS),
+    'other names, other values of IPv6': () => requests(server.http, OTHERS, CLIENTS, '6'),
+    'three hops, another client of IPv6': () => requests(server.http, FORWARDED, CLIENTS, '6'),
     connections: () => connections(server.http, 'none'),
     'connections with PROXY v2': () => connections(server.proxied, 'v2'),
   }
@@ -62,15 +85,16 @@ async function main() {
   for (const name of Object.keys(loads)) {
     console.log(`${name}: ${Math.round(median(rounds.map((each) => each[name].rate)))}/s`)
   }
-  const [plain, forwarded, bare, proxied] = Object.keys(loads)
-  compare(rounds, forwarded, plain)
-  compare(rounds, proxied, bare)
+  const names = Object.keys(loads)
+  for (let at = 0; at < names.length; at += 2) compare(rounds, names[at + 1], names[at])
 }
 
 function compare(rounds, name, other) {
   const ratio = (key) => median(rounds.map((each) => each[name][key] / each[other][key]))
   const [rate, cpu] = [ratio('rate'), ratio('cpu')].map((each) => each.toFixed(3))
-  console.log(`${name} ÷ ${other}: rate ${rate}, CPU time of the front ${cpu}`)
+  const more = median(rounds.map((each) => each[name].cpu - each[other].cpu)) / 1000
+  const added = `${more < 0 ? '−' : '+'}${Math.abs(more).toFixed(2)} µs`
+  console.log(`${name} ÷ ${other}: rate ${rate}, CPU time of the front ${cpu} (${added})`)
 }
 
 function median(list) {
@@ -113,9 +137,11 @@ function cpuOf(pid) {
   return times.reduce((sum, text) => sum + Number(text.split(' ')[0]), 0)
 }
 
-async function requests(port, headers) {
-  const given = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
-  const args = ['-t1', `-c${WIDTH}`, `-d${SECONDS}`, ...given, `http://127.0.0.1:${port}/`]
+async function requests(port, names, clients, family = '4') {
+  const file = join(temporary, 'clients.lua')
+  writeFileSync(file, SCRIPT)
+  const load = ['-t1', `-c${WIDTH}`, `-d${SECONDS}`, '-s', file, `http://127.0.0.1:${port}/`]
+  const args = [...load, '--', ...names, family, String(clients)]
   const { stdout } = await run('wrk', args)
   if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(stdout)
   return {

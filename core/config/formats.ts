@@ -190,8 +190,8 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     repeatable: true,
     parse: list,
     check(value) {
-      const ok = isTexts(value) && value.every((name) => /^[\w!#$%&'*+.^`|~-]+$/.test(name))
-      if (!ok) fail('must be a list of names of header fields')
+      const isName = (name: string) => /^[\w!#$%&'*+.^`|~-]+$/.test(name) && name !== '*'
+      if (!isTexts(value) || !value.every(isName)) fail('must be a list of names of header fields')
     },
   },
   forwardedParts: {

@@ -71,8 +71,11 @@ export class Heard {
 
   /** Another client, by way of the same proxies. */
   #meet(line: string): boolean {
-    if (afterClient(line) !== this.#proxies) return false
-    const client = parseHop(line.slice(0, line.length - this.#proxies.length))
+    const proxies = this.#proxies as string
+    const end = line.length - proxies.length
+    const comma = line.indexOf(',')
+    if (comma < 0 ? proxies !== '' : comma !== end || !line.endsWith(proxies)) return false
+    const client = parseHop(line.slice(0, end))
     if (client === HIDDEN || client === MALFORMED) return false
     this.#line = line
     this.#origin = asOf(this.#origin as Origin, client.address, client.port)
@@ -101,10 +104,22 @@ function afterClient(line: string): string {
   return comma < 0 ? '' : line.slice(comma)
 }
 
+/** The same from another client. */
 function asOf(origin: Origin, address: string, port: string): Origin {
-  const { scheme, serverName, serverPort, prefix, rootPath, protocol, variables, common } = origin
   const hops = origin.hops.slice()
   hops[hops.length - 1] = address
-  const rest = { serverName, serverPort, prefix, rootPath, protocol, variables, common }
-  return { address, port, scheme, hops, ...rest, text: undefined }
+  return {
+    address,
+    port,
+    scheme: origin.scheme,
+    hops,
+    serverName: origin.serverName,
+    serverPort: origin.serverPort,
+    prefix: origin.prefix,
+    rootPath: origin.rootPath,
+    protocol: origin.protocol,
+    variables: origin.variables,
+    common: origin.common,
+    text: undefined,
+  }
 }

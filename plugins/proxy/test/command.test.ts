@@ -73,6 +73,7 @@ command('names all that is wrong', async () => {
     '--header-map',
     'dangerous',
     '--proxy-protocol=v3',
+    '--forwarder-headers=*',
     'seen:app',
   ]
   const { code, output } = await runCommand(args, { cwd: APPS })
@@ -82,6 +83,7 @@ command('names all that is wrong', async () => {
     /--forwarded-allow-ips: '10\.0\.0\.1\/8' has bits set behind its prefix length/,
   )
   assert.match(output, /--header-map: must be one of/)
+  assert.match(output, /--forwarder-headers: must be a list of names/)
   assert.match(output, /--proxy-protocol: must be one of/)
 })
 
