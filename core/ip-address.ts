@@ -64,7 +64,10 @@ let longestZeros = 0
 /** Of the part of a text; without zeros in front, in lower case. -1: it is none. */
 function countGroups(text: string, from: number, to: number): number {
   longestZeros = 0
-  let [count, digits, zeros, first] = [0, 0, 0, 0]
+  let count = 0
+  let digits = 0
+  let zeros = 0
+  let first = 0
   for (let at = from; from < to && at <= to; at++) {
     const code = at === to ? COLON : text.charCodeAt(at)
     if (code === COLON) {
