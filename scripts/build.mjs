@@ -100,8 +100,30 @@ async function joinModules(outDir) {
     platform: 'node',
     target: 'node20',
     logLevel: 'warning',
+    banner: { js: REQUIRE },
+    plugins: [requiredPackages],
   })
   for (const file of files) if (!(file in metafile.outputs)) rmSync(join(outDir, file))
+}
+
+const REQUIRE = `import { createRequire as createProgramRequire } from 'node:module'
+const require = createProgramRequire(import.meta.url)`
+
+/**
+ * CommonJS packages are loaded by `require`: for an `import` Node reads each of their files twice, first to find out what
+ * they export, which takes as long again.
+ */
+const requiredPackages = {
+  name: 'required-packages',
+  setup(build) {
+    build.onResolve({ filter: /^[@a-z]/ }, ({ kind, path, namespace }) => {
+      if (path.startsWith('node:') || kind === 'dynamic-import') return undefined
+      return namespace === 'required' ? { path, external: true } : { path, namespace: 'required' }
+    })
+    build.onLoad({ filter: /./, namespace: 'required' }, ({ path }) => ({
+      contents: `module.exports = require(${JSON.stringify(path)})`,
+    }))
+  },
 }
 
 /** The compiler leaves `.ts` in the imports of declarations, which not every tool that reads them follows. */
