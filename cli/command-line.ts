@@ -1,5 +1,5 @@
 import type { Arguments, OptionSpec, Sources } from '../core/index.ts'
-import { parseArguments } from './args.ts'
+import { type ParsedArguments, parseArguments } from './args.ts'
 import { splitWords } from './words.ts'
 
 const VARIABLE = 'GUNICORN_CMD_ARGS'
@@ -12,7 +12,7 @@ export function commandLine(
   const { words, fault } = splitWords(env[VARIABLE] ?? '')
   return (table) => {
     const typed = parseArguments(argv, table)
-    const preset = parseArguments(fault ? [] : words, table)
+    const preset = fault || words.length === 0 ? NOTHING : parseArguments(words, table)
     const values = new Map(preset.values)
     const app = values.get('app')
     values.delete('app')
@@ -38,4 +38,5 @@ export function commandLine(
   }
 }
 
+const NOTHING: ParsedArguments = { values: new Map(), faults: [], warnings: [] }
 const PLACE = ` of ${VARIABLE}`

@@ -1,9 +1,9 @@
-import cluster from 'node:cluster'
 import { type FrontOrder, loadFronts } from '../core/index.ts'
 import { EXIT } from './exit-codes.ts'
 
-/** Whether this process is one of several fronts, which another has started. */
-export const isFront = (): boolean => cluster.isWorker
+/** Whether this process is one of several fronts, which another has started by node:cluster. */
+export const isFront = async (): Promise<boolean> =>
+  process.send !== undefined && (await import('node:cluster')).default.isWorker
 
 /** Signals go to all processes of a terminal or a service; what they mean here the supervisor says. */
 const SIGNALS = [

@@ -36,7 +36,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 }
 
 async function run(argv: readonly string[]): Promise<number> {
-  if (isFront()) return serveAsFront()
+  if (await isFront()) return serveAsFront()
   if (isReloadCommand(argv)) return print(await reloadCommand(argv.slice(1)))
   if (isPluginsCommand(argv)) return print(await listPlugins(process.cwd()))
   if (isHooksCommand(argv)) return printHooks(argv.slice(1))

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   fchmodSync,
@@ -56,7 +55,7 @@ export function createPidfile(path: string): Pidfile {
 function claim(path: string): number {
   refuseFolder(path)
   refuseOther(path)
-  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
+  const temporary = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}`
   let descriptor: number | undefined
   try {
     descriptor = openSync(temporary, 'wx') // not the published path: by then it may lead elsewhere

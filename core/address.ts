@@ -69,7 +69,8 @@ function parseTcp(text: string): Address {
     const host = canonicalIPv6(text, bracketed[1] ?? '')
     return { kind: 'tcp', host, port: parsePort(text, bracketed[2]) }
   }
-  if (isIPv6(netloc)) throw new BadAddress(text, 'an IPv6 address needs brackets')
+  if (/:.*:/s.test(netloc) && isIPv6(netloc))
+    throw new BadAddress(text, 'an IPv6 address needs brackets')
   const colon = netloc.indexOf(':')
   if (colon < 0) return { kind: 'tcp', host: parseHost(text, netloc), port: DEFAULT_PORT }
   const host = colon === 0 ? '0.0.0.0' : parseHost(text, netloc.slice(0, colon))

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -20,6 +19,7 @@ export interface SocketClaim {
  * @throws WSGI_CORE_ADDRESS_IN_USE, WSGI_CORE_CANNOT_LISTEN
  */
 export async function claimSocket(path: string): Promise<SocketClaim> {
+  const { randomBytes } = await import('node:crypto') // only here: it takes a while to load
   const isStale = await holdsStaleSocket(path)
   const place = join(dirname(path), `.${process.pid}-${randomBytes(4).toString('hex')}`)
   if (Buffer.byteLength(place) > LONGEST_PATH) {

@@ -149,7 +149,7 @@ async function loadPlugins(
   for (const name of new Set(names.map((each) => each.trim()).filter((each) => each !== ''))) {
     await add(name)
   }
-  if (target && (await hasTarget(sources, values, all))) await add(target.plugin)
+  if (target && (await hasTarget(sources, values, args, all))) await add(target.plugin)
   return sortPlugins(await addDependencies(all, cwd))
 }
 
@@ -157,11 +157,13 @@ async function loadPlugins(
 async function hasTarget(
   sources: Sources,
   values: Values,
+  args: ReadonlyMap<string, unknown>,
   uses: readonly PluginUse[],
 ): Promise<boolean> {
   const { env, target, parseArguments = NO_ARGUMENTS } = sources
   const inFile = target && (values[target.plugin] as Values | undefined)?.[target.option]
   if ((inFile ?? env.WSGI_CORE_APP) !== undefined) return true
+  if (uses.length === 0) return args.has('app') // they were read by the options that a target brings
   return parseArguments(optionTable(await targetPlugins(sources, uses))).values.has('app')
 }
 

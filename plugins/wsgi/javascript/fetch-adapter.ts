@@ -1,5 +1,4 @@
 import { STATUS_CODES } from 'node:http'
-import { ReadableStream } from 'node:stream/web'
 import type { Application, Environ, FetchHandler } from './application.ts'
 
 const BODILESS = new Set(['GET', 'HEAD'])
