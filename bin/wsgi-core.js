@@ -1,4 +1,8 @@
 #!/usr/bin/env node
-import { main } from '../dist/cli/main.js'
+import { headStart } from '../dist/cli/head-start.js'
 
-await main(process.argv.slice(2))
+const argv = process.argv.slice(2)
+headStart(argv, process.env, process.cwd())
+const { main } = await import('../dist/cli/main.js')
+
+await main(argv)

@@ -23,6 +23,7 @@ const FOLDERS = ['core', 'cli', 'plugins', 'testing']
 /** Besides the plugins. */
 const ENTRIES = [
   join('core', 'index.js'),
+  join('cli', 'head-start.js'),
   join('cli', 'main.js'),
   join('cli', 'args.js'), // these two are for scripts/docs.mjs
   join('cli', 'help.js'),

@@ -1,16 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
-import { createInterface } from 'node:readline'
 import type { Logger } from 'pino'
 import { SpawnerFailed } from './errors.ts'
 import { printedBy } from './output.ts'
+import { type Program, startProcess } from './process.ts'
 
 /** How to start the spawner of a language: its argv, and what its workers need to know of the app. */
-export interface Runtime {
-  readonly command: string
-  readonly args: readonly string[]
-  readonly cwd: string
-  readonly env: Readonly<Record<string, string | undefined>>
+export interface Runtime extends Program {
   /** `app` of the protocol's configuration line. */
   readonly app: Readonly<Record<string, unknown>>
   /** Pairs of the environ that are the same for each request. */
@@ -82,13 +78,7 @@ export class Spawner {
     ended: (error: Error) => void,
     log?: Logger,
   ) {
-    const output = log ? 'pipe' : 'inherit'
-    this.#child = spawn(runtime.command, runtime.args, {
-      cwd: runtime.cwd,
-      env: runtime.env,
-      stdio: ['ignore', output, output, 'pipe'],
-      detached: true, // a session of its own: the terminal's signals are for the front alone
-    })
+    this.#child = startProcess(runtime, log ? 'pipe' : 'inherit')
     const stdio: ChildProcess['stdio'] | undefined = this.#child.stdio
     this.#control = stdio?.[3] as Socket | undefined
     if (this.#control) listen(this.#control, receive)
@@ -138,10 +128,16 @@ export class Spawner {
 }
 
 function listen(control: Socket, receive: (event: SpawnerEvent) => void): void {
-  control.on('error', () => {}) // told by 'exit'
-  createInterface({ input: control })
-    .on('line', (line) => receive(parseEvent(line)))
-    .on('error', () => {}) // it passes on those of its input
+  let rest = ''
+  control
+    .setEncoding('utf8')
+    .on('data', (text: string) => {
+      const lines = (rest + text).split('\n')
+      rest = lines.pop() as string
+      for (const line of lines) receive(parseEvent(line))
+    })
+    .on('end', () => rest !== '' && receive(parseEvent(rest)))
+    .on('error', () => {}) // told by 'exit'
 }
 
 /** The application has the descriptor too, and may write there by mistake. */

@@ -1,44 +1,16 @@
-import { accessSync, constants, statSync } from 'node:fs'
-import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { NoPython } from './errors.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
+import { type Environment, findInterpreter } from './interpreter.ts'
 
 /** The spawner's script; the build copies it beside the compiled files. */
 export const SPAWNER = fileURLToPath(new URL('python/spawner.py', import.meta.url))
 
 /**
- * Finds the interpreter as Python's tools do: `python` where it is named, else the active virtual environment
- * (`VIRTUAL_ENV`), else `.venv` in the app's folder, else `python3` on PATH.
+ * Finds the interpreter, as `findInterpreter` does.
  * @throws WSGI_CORE_NO_PYTHON
  */
 export function findPython(named: string | null, cwd: string, env: Environment): string {
-  const virtual = env.VIRTUAL_ENV && join(env.VIRTUAL_ENV, 'bin', 'python')
-  const local = join(cwd, '.venv', 'bin', 'python')
-  if (named === null && virtual && isProgram(virtual)) return virtual
-  if (named === null && isProgram(local)) return local
-  const wanted = named ?? 'python3'
-  const found = wanted.includes('/') ? pathOf(wanted, cwd) : onPath(wanted, env)
-  if (found === undefined) throw new NoPython(wanted)
+  const found = findInterpreter(named, cwd, env)
+  if (found === undefined) throw new NoPython(named ?? 'python3')
   return found
-}
-
-function pathOf(name: string, cwd: string): string | undefined {
-  const path = isAbsolute(name) ? name : resolve(cwd, name)
-  return [path, join(path, 'bin', 'python')].find(isProgram) // a virtual environment's folder will do
-}
-
-function onPath(name: string, env: Environment): string | undefined {
-  const folders = (env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
-  return folders.map((folder) => join(folder, name)).find(isProgram)
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return statSync(path).isFile()
-  } catch {
-    return false // not there, or not for us
-  }
 }

@@ -14,7 +14,7 @@ const BIN = fileURLToPath(new URL('../../bin/wsgi-core.js', import.meta.url))
 const PATIENCE = 30_000
 /** Variables of whoever runs the tests that would change what the server does. */
 const UNWANTED =
-  /^(WSGI_CORE_(?!TEST)|GUNICORN|WEB_CONCURRENCY$|PORT$|SCRIPT_NAME$|SENDFILE$|FORWARDED|VIRTUAL_ENV$|PYTHON|NODE_OPTIONS$)/
+  /^(WSGI_CORE_|GUNICORN|WEB_CONCURRENCY$|PORT$|SCRIPT_NAME$|SENDFILE$|FORWARDED|VIRTUAL_ENV$|PYTHON|NODE_OPTIONS$)/
 
 export interface ServerOptions {
   /** The folder it starts in; the tests' own where absent. */

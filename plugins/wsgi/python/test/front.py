@@ -52,6 +52,7 @@ class Front:
 
     def __init__(self, target: str, python: str = sys.executable, **config: object) -> None:
         self.directory = tempfile.mkdtemp(prefix="wsgi-core-test-")
+        self.ahead = config.pop("ahead", None)
         self.config = self.create_config(target, config)
         self.buffers: dict[object, bytearray] = {}
         self.frames: deque[Frame] = deque()
@@ -95,6 +96,8 @@ class Front:
         self.pid = os.posix_spawn(python, arguments, os.environ, file_actions=actions, setsid=True)
         far.close()
         self.status: int | None = None
+        if self.ahead:
+            self.command({"ahead": self.ahead})
         self.command(self.config)
 
     def open_fifos(self) -> Front:

@@ -10,6 +10,8 @@ import unittest
 
 from wsgi_core_worker.shared_imports import find_source, is_own, leading_imports
 
+from .front import Front
+
 PROGRAM = """
 import json, sys
 sys.path.insert(0, {folder!r})
@@ -98,6 +100,24 @@ class SharedImportsTest(unittest.TestCase):
             [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, env=environment,
         )  # fmt: skip
         self.assertEqual(result.stdout.strip(), "[false, true, []]", result.stderr)
+
+    def test_begins_with_them_before_the_configuration(self) -> None:
+        note = os.path.join(self.folder, "note")
+        self.write("site-packages/library.py", f"import os\nopen({note!r}, 'a').write(f'{{os.getpid()}} ')\n")
+        self.write("shop.py", """
+            def app(environ, start_response):
+                start_response("200 OK", [])
+                return [b"shop"]
+            import library
+        """)
+        self.write("first.py", "import library\n")
+        os.environ["PYTHONPATH"] = os.path.join(self.folder, "site-packages")
+        self.addCleanup(os.environ.pop, "PYTHONPATH")
+        front = Front("shop:app", chdir=self.folder, ahead={"target": "first:app", "chdir": self.folder})
+        self.addCleanup(front.close)
+        self.assertEqual(front.boot().ask().body, b"shop")
+        with open(note, encoding="ascii") as file:
+            self.assertEqual(file.read(), f"{front.pid} ", "once, in the spawner")
 
 
 if __name__ == "__main__":

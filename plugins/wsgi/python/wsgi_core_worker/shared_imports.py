@@ -6,8 +6,10 @@ imports (a monkey patch, a setting) comes before them as ever.
 """
 from __future__ import annotations
 
+import ast
 import os
 import sys
+from importlib.util import find_spec
 
 LIBRARIES = ("site-packages", "dist-packages")
 
@@ -42,8 +44,6 @@ def leading_imports(source: str | None) -> list[str]:
     """The modules named by the import statements before any other statement."""
     if source is None:
         return []
-    import ast
-
     with open(source, "rb") as file:
         tree = ast.parse(file.read())
     names: list[str] = []
@@ -54,19 +54,17 @@ def leading_imports(source: str | None) -> list[str]:
             if node.level:
                 break
             names.append(node.module or "")
-        elif index or not is_docstring(ast, node):
+        elif index or not is_docstring(node):
             break
     return names
 
 
-def is_docstring(ast, node) -> bool:
+def is_docstring(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def is_own(name: str, folders: list[str]) -> bool:
     """Whether the module is part of the app, judged by where its top-level package lies."""
-    from importlib.util import find_spec
-
     spec = find_spec(name.partition(".")[0])
     if spec is None:
         return True

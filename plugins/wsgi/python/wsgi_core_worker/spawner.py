@@ -62,7 +62,11 @@ def pass_over(*_: object) -> None:
 
 def start_first() -> tuple[LineReader, dict]:
     lines = LineReader()
-    return lines, json.loads(lines.wait_first() or sys.exit(0))
+    config = json.loads(lines.wait_first() or sys.exit(0))
+    if "ahead" in config:  # the configuration is still being read: begin with what it will ask for
+        share_imports(config["ahead"])
+        config = json.loads(lines.wait_first() or sys.exit(0))
+    return lines, config
 
 
 def restart_alone(config: dict, lines: LineReader) -> None:
