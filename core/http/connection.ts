@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { BodySink } from './chunked.ts'
 import { ConnectionLife } from './connection-life.ts'
 import { connectionOf } from './connection-of.ts'
+import type { Engine } from './engine.ts'
 import { IncomingBody } from './incoming-body.ts'
 import { type BodySource, LeanRequest } from './lean-request.ts'
 import { LeanResponse } from './lean-response.ts'
@@ -21,8 +22,16 @@ const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
  */
 export class Connection extends ConnectionLife implements BodySource, BodySink, AnswerSink {
   corks = 0
+  readonly writesAtOnce: boolean
+  /** Answers that have left while bytes were being received: they are told when all of those are read. */
+  #left = 0
   #receiving = false
   #watchesDrain = false
+
+  constructor(socket: Socket, engine: Engine, writesAtOnce: boolean) {
+    super(socket, engine)
+    this.writesAtOnce = writesAtOnce
+  }
 
   /** Takes what has come. `bytes` are only lent. */
   receive(bytes: Buffer, start: number, end: number): void {
@@ -40,6 +49,10 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
       if (this.corks > 0) {
         this.corks = 0
         this.socket.uncork()
+      }
+      while (this.#left > 0) {
+        this.#left--
+        this.flushed()
       }
     }
   }
@@ -64,15 +77,22 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
     return left > limits.drain && !(this.request as LeanRequest).isRead()
   }
 
-  answered(persistent: boolean): void {
+  answered(persistent: boolean, hasLeft: boolean): void {
     const response = this.response as LeanResponse
     this.leaving.push(response)
+    if (hasLeft) this.#tellSoon()
     this.response = undefined
     response.request.settle()
     if (!persistent) return this.close()
     if (this.reading === 'body') return this.#drainBody()
     this.#nextRequest()
     if (!this.#receiving) this.#takeLater()
+  }
+
+  /** Not at once: whoever ends an answer may listen to its events after that. */
+  #tellSoon(): void {
+    if (this.#receiving) this.#left++
+    else process.nextTick(this.flushed)
   }
 
   watchDrain(): void {

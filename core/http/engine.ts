@@ -72,7 +72,7 @@ export class Engine {
   /** Takes a connection whose bytes come as 'data' events: TLS, or whatever brings a socket. */
   accept(socket: Socket): void {
     socket.on('data', onData)
-    this.#add(socket)
+    this.#add(socket, false)
   }
 
   /** Takes a handle as the kernel gave it, which spares the stream's reading side. */
@@ -83,7 +83,7 @@ export class Engine {
     owned.server = server
     owned._server = server
     ;(server as unknown as { _connections: number })._connections++
-    this.#add(socket)
+    this.#add(socket, true)
   }
 
   /** The connection is somebody else's from here on. */
@@ -135,7 +135,7 @@ export class Engine {
     }
   }
 
-  #add(socket: Socket): void {
+  #add(socket: Socket, isOfKernel: boolean): void {
     const { limits } = this
     const lack = this.#lack(socket)
     const isFull = lack !== undefined && !this.makeRoom(lack)
@@ -145,7 +145,7 @@ export class Engine {
       return
     }
     if (this.#timer === undefined) this.#startClock()
-    const connection = new Connection(socket, this)
+    const connection = new Connection(socket, this, isOfKernel)
     setConnection(socket, connection)
     socket.on('error', ignore)
     socket.on('end', onEnd)

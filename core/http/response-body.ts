@@ -7,12 +7,14 @@ import { checkName, checkValue, dateLine, nodeError } from './response-head.ts'
 export interface AnswerSink {
   /** Called when the last bytes written by the response have left, or will never leave. */
   readonly flushed: (error?: Error | null) => void
+  /** Whether what a client takes at once is the kernel's when `write` returns. */
+  readonly writesAtOnce: boolean
   /** How often the connection itself has corked the socket, to write several answers at once. */
   readonly corks: number
   /** Whether nothing may follow this answer on the connection. */
   isLast(): boolean
-  /** All of the answer has been written; `persistent`: another request may follow. */
-  answered(persistent: boolean): void
+  /** All of the answer has been written; `persistent`: another request may follow; `hasLeft`: nobody will call `flushed`. */
+  answered(persistent: boolean, hasLeft: boolean): void
   /** Wants 'drain' when the client has taken what was written. */
   watchDrain(): void
   /** An interim answer was asked for: the client may go on. */
@@ -25,6 +27,8 @@ export type Callback = (error?: Error | null) => void
 
 /** Buffers up to here are copied behind their head, so that both go in one write. */
 const JOIN_LIMIT = 16_384
+/** Answers up to here mostly leave at once. */
+const SMALL = 32_768
 const endings = Buffer.from('\r\n')
 
 /** Framing (RFC 9112 §6): completes the head, and writes the body behind it to the connection's socket. */
@@ -45,6 +49,8 @@ export class ResponseBody extends ResponseFields {
   #persistent = true
   /** The body is not what the head says: nothing can follow it. */
   #mismatch = false
+  /** The kernel has all of the answer already. */
+  #hasLeft = false
 
   constructor(request: LeanRequest, socket: Socket, persistent: boolean, sink: AnswerSink) {
     super(request.method !== 'HEAD')
@@ -167,7 +173,7 @@ export class ResponseBody extends ResponseFields {
     else this.#endWhole(chunk, encoding, sink)
     this.finished = true
     while (this.socket.writableCorked > sink.corks) this.socket.uncork()
-    sink.answered(this.#persistent && !this.#mismatch)
+    sink.answered(this.#persistent && !this.#mismatch, this.#hasLeft)
   }
 
   /** Head and body in one go. */
@@ -176,16 +182,15 @@ export class ResponseBody extends ResponseFields {
     encoding: BufferEncoding | undefined,
     sink: AnswerSink,
   ): void {
-    const { socket } = this
     if (typeof chunk === 'string' && (encoding === undefined || isPlain(encoding))) {
       const size = this.#sizeOf(chunk, encoding)
       if (size === chunk.length && this.#fits(size)) {
         const head = this.startBody(size)
-        if (!this.hasBody) socket.write(head, 'latin1', sink.flushed)
+        if (!this.hasBody) this.#writeLast(head, sink)
         else if (this.chunkedEncoding) this.#lastChunk(head, Buffer.from(chunk, 'latin1'), sink)
         else {
           this.bodyBytes = size
-          socket.write(head + chunk, 'latin1', sink.flushed)
+          this.#writeLast(head + chunk, sink)
         }
         return
       }
@@ -197,12 +202,12 @@ export class ResponseBody extends ResponseFields {
       if (allowed !== size) bytes = bytes?.subarray(0, allowed)
     }
     const head = this.startBody(size)
-    if (!this.hasBody) socket.write(head, 'latin1', sink.flushed)
+    if (!this.hasBody) this.#writeLast(head, sink)
     else if (this.chunkedEncoding) this.#lastChunk(head, bytes, sink)
-    else if (bytes === undefined) socket.write(head, 'latin1', sink.flushed)
+    else if (bytes === undefined) this.#writeLast(head, sink)
     else {
       this.bodyBytes = bytes.length
-      writeJoined(socket, head, bytes, sink.flushed)
+      this.#writeJoined(head, bytes, sink)
     }
   }
 
@@ -223,7 +228,6 @@ export class ResponseBody extends ResponseFields {
     encoding: BufferEncoding | undefined,
     sink: AnswerSink,
   ): void {
-    const { socket } = this
     if (!this.hasBody) return this.#endQuietly(sink)
     let bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
     if (this.chunkedEncoding) return this.#lastChunk('', bytes, sink)
@@ -231,20 +235,41 @@ export class ResponseBody extends ResponseFields {
     if (bytes !== undefined && allowed < bytes.length) bytes = bytes.subarray(0, allowed)
     this.bodyBytes += bytes?.length ?? 0
     if (bytes === undefined || bytes.length === 0) return this.#endQuietly(sink)
-    socket.write(bytes, sink.flushed)
+    this.#writeLast(bytes, sink)
+  }
+
+  /** What a client takes at once needs no callback, which would cost more than the rest of the writing. */
+  #writeLast(chunk: string | Uint8Array, sink: AnswerSink): void {
+    const { socket } = this
+    const done = this.#needsCallback(chunk.length, sink) ? sink.flushed : undefined
+    if (typeof chunk === 'string') socket.write(chunk, 'latin1', done)
+    else socket.write(chunk, done)
+    if (done === undefined) this.#endQuietly(sink)
+  }
+
+  #writeJoined(head: string, bytes: Uint8Array, sink: AnswerSink): void {
+    const done = this.#needsCallback(bytes.length, sink) ? sink.flushed : undefined
+    writeJoined(this.socket, head, bytes, done)
+    if (done === undefined) this.#endQuietly(sink)
+  }
+
+  #needsCallback(size: number, { writesAtOnce }: AnswerSink): boolean {
+    if (!writesAtOnce || size > SMALL) return true
+    return this.socket.writableLength > 0 || this.socket.writableCorked > 0
   }
 
   /** Nothing more to write: tells when what was written before has left. */
   #endQuietly(sink: AnswerSink): void {
-    if (this.socket.writableLength === 0) process.nextTick(sink.flushed)
-    else this.socket.write('', 'latin1', sink.flushed)
+    const { socket } = this
+    if (socket.writableLength > 0) socket.write('', 'latin1', sink.flushed)
+    else this.#hasLeft = socket.errored === null
   }
 
   #lastChunk(head: string, bytes: Uint8Array | undefined, sink: AnswerSink): void {
     const { socket } = this
     const last = `0\r\n${this.trailerLines}\r\n`
     if (bytes === undefined || bytes.length === 0) {
-      socket.write(head + last, 'latin1', sink.flushed)
+      this.#writeLast(head + last, sink)
       return
     }
     this.bodyBytes += bytes.length

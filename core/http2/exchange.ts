@@ -15,6 +15,7 @@ type Carrier = ServerHttp2Stream & { [EXCHANGE]?: Http2Exchange }
 /** One request and its answer: an HTTP/2 stream. */
 export class Http2Exchange implements StreamSource, AnswerSink {
   readonly corks = 0
+  readonly writesAtOnce = false
   readonly request: Http2Request
   readonly response: Http2Response
   readonly #stream: ServerHttp2Stream

@@ -55,7 +55,7 @@ export class Http2Response extends LeanResponse {
     }
     if (bytes) stream.end(bytes)
     else if (!stream.writableEnded) stream.end()
-    sink.answered(true)
+    sink.answered(true, false)
   }
 
   protected override interim(text: string, callback: Callback | undefined): void {

@@ -4,7 +4,7 @@ import { finished, pipeline } from 'node:stream/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { LeanResponse } from '../lean-response.ts'
-import { get, type Handler, parseAnswer, Stage, settled } from './wire.ts'
+import { get, type Handler, parseAnswer, Stage, settled, sleep } from './wire.ts'
 
 interface Context {
   open(handler: Handler): Promise<Stage>
@@ -359,6 +359,27 @@ events('tells finish, then close, then the callback of end was called', async (c
     assert.equal(seen, [])
   })
   assert.equal(seen.sort(), ['callback', 'close', 'finish'])
+})
+
+events('tells finish to who listens after end, in the order of the answers', async ({ open }) => {
+  const told: string[] = []
+  const stage = await open((request, response) => {
+    const size = request.url === '/large' ? 20_000_000 : 5
+    response.end('x'.repeat(size))
+    told.push(`${request.url} ended`)
+    response.on('finish', () => told.push(`${request.url} finished`))
+  })
+  const client = await stage.connect()
+  client.send(get('/small'))
+  await client.until('xxxxx')
+  assert.equal(told, ['/small ended', '/small finished'])
+  client.socket.pause()
+  client.send(get('/large') + get('/behind'))
+  while (told.length < 4) await sleep(5)
+  assert.equal(told.slice(2), ['/large ended', '/behind ended'])
+  client.socket.resume()
+  while (told.length < 6) await sleep(5)
+  assert.equal(told.slice(4), ['/large finished', '/behind finished'])
 })
 
 events('says when to wait and when to go on', async ({ open }) => {
