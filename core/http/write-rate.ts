@@ -24,8 +24,27 @@ export class WriteRate {
   }
 }
 
-/** Bytes that the kernel has taken. */
+interface Queue {
+  readonly writeQueueSize?: number
+  /** That which TLS writes to. */
+  readonly _parent?: Queue
+}
+
+interface Internals {
+  /** Bytes of all pieces that have been handed to the handle, be they written or not. */
+  readonly _bytesDispatched?: number
+  readonly _handle: Queue | null
+}
+
+/**
+ * Bytes that the kernel has taken, give or take a constant. A piece may be large and take long: `writableLength` has all
+ * of it until the last of its bytes has left.
+ */
 function sentBytes(socket: Socket): number {
-  const handle = (socket as unknown as { _handle: { writeQueueSize?: number } | null })._handle
-  return socket.bytesWritten - Math.max(socket.writableLength, handle?.writeQueueSize ?? 0)
+  const { _bytesDispatched: dispatched, _handle: handle } = socket as unknown as Internals
+  const queued = (handle?._parent ?? handle)?.writeQueueSize
+  if (dispatched === undefined || queued === undefined) {
+    return socket.bytesWritten - socket.writableLength
+  }
+  return dispatched - queued
 }

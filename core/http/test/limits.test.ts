@@ -167,6 +167,22 @@ times('of a client that does not read its answer end the connection', async ({ o
   assert.equal(stage.door.refusals, [{ status: 0, reason: 'client reads too slowly' }])
 })
 
+times('of an answer in one piece go by what has left of it', async ({ open }) => {
+  const stage = await open({ rateTime: 300, readRate: 1000 }, (_, response) => {
+    response.end(Buffer.alloc(256 * 1_048_576))
+  })
+  const client = await stage.connect()
+  const { socket } = client
+  socket.on('data', () => {
+    socket.pause()
+    setTimeout(() => socket.resume(), 10)
+  })
+  socket.write(get())
+  await sleep(1200) // several times as long as they are measured over
+  assert.equal(stage.door.refusals, [])
+  assert.is(client.ended, false)
+})
+
 times('do not end an answer that the application takes long for', async ({ open }) => {
   const stage = await open({ rateTime: 40, headTime: 40 }, (_, response) => {
     setTimeout(() => response.end('ok'), 250)
