@@ -8,6 +8,7 @@ import type {
 } from 'fastify'
 import { errorPage } from './error-page.ts'
 import type { Hooks, ResponseHead } from './hooks.ts'
+import type { ParsedHead } from './http/door.ts'
 import { clientAddress, originOf, schemeOf } from './http/origin.ts'
 
 /** Errors of routes and hooks: the client sees a plain page, the log and the `failed` hook the rest. */
@@ -23,13 +24,13 @@ export function handleErrors(fastify: FastifyInstance, hooks: Hooks): void {
 /** Tells the log and the `failed` hook. A tap that fails there is logged too and takes nobody along. */
 export function reportFailure(
   error: Error,
-  request: IncomingMessage,
+  request: IncomingMessage | ParsedHead,
   hooks: Hooks,
   log: FastifyBaseLogger,
 ): void {
   log.error({ err: error, method: request.method, url: request.url }, 'request failed')
   try {
-    hooks.failed.call(error, request)
+    hooks.failed.call(error, 'fields' in request ? undefined : request)
   } catch (err) {
     log.error({ err }, 'request failed')
   }

@@ -7,7 +7,8 @@ import { Core, type Life } from './core.ts'
 import { ApplyFailed, Stopped } from './errors.ts'
 import { failRequest, reportFailure } from './fastify.ts'
 import { type Finished, isTapped } from './hooks.ts'
-import type { EngineResponse } from './http/door.ts'
+import type { EngineResponse, ParsedHead } from './http/door.ts'
+import type { PreparedAnswer } from './http/prepared-head.ts'
 import type { ListenerSpec } from './listeners.ts'
 import type { AccessFormat } from './logging/access-format.ts'
 import { type Handler, Routes } from './routes.ts'
@@ -29,6 +30,9 @@ export class Generation {
 
   /** Takes a request. Set once Fastify is built; a generation that nobody observes takes the short way. */
   serve: Handler = (request, response) => this.#serveObserved(request, response)
+
+  /** The answer that is ready for a request, where nobody wants to hear of it. */
+  ready: (head: ParsedHead) => PreparedAnswer | undefined = nothingReady
 
   constructor(configuration: Configuration, life: Omit<Life, 'signal'>) {
     this.configuration = configuration
@@ -81,11 +85,13 @@ export class Generation {
   }
 
   #hold(): void {
-    const { serve } = this
+    const { serve, ready } = this
+    this.ready = nothingReady
     const waiting: Parameters<Handler>[] = []
     this.serve = (...exchange) => void waiting.push(exchange)
     this.admit = () => {
       this.serve = serve
+      this.ready = ready
       for (const exchange of waiting) if (!exchange[1].destroyed) this.serve(...exchange)
     }
   }
@@ -178,6 +184,19 @@ export class Generation {
     const { hooks } = this.core
     this.#isMeasured = isTapped(hooks.finished)
     if (!isTapped(hooks.request) && !this.#isMeasured) this.serve = this.#servePlain
+    if (isTapped(hooks.ready) && !this.#isMeasured && areAmong(hooks.request, hooks.ready)) {
+      this.ready = this.#findReady
+    }
+  }
+
+  readonly #findReady = (head: ParsedHead): PreparedAnswer | undefined => {
+    if (this.#retiring) return undefined
+    try {
+      return this.core.hooks.ready.call(head) || undefined
+    } catch (error) {
+      reportFailure(error as Error, head, this.core.hooks, this.#log)
+      return undefined
+    }
   }
 
   readonly #onClose: (this: EngineResponse) => void
@@ -227,6 +246,14 @@ export class Generation {
     return errors
   }
 }
+
+const nothingReady = () => undefined
+
+type Taps = { readonly taps: readonly { readonly name: string }[] }
+
+/** Whether all who tap the one tap the other, too. */
+const areAmong = (one: Taps, other: Taps) =>
+  one.taps.every(({ name }) => other.taps.some((tap) => tap.name === name))
 
 class FinishedRequest implements Finished {
   readonly statusCode: number

@@ -9,7 +9,8 @@ import {
   SyncHook,
   SyncWaterfallHook,
 } from 'tapable'
-import type { EngineResponse } from './http/door.ts'
+import type { EngineResponse, ParsedHead } from './http/door.ts'
+import type { PreparedAnswer } from './http/prepared-head.ts'
 import type { ListenerSpec } from './listeners.ts'
 
 /** What is known of a finished request: for logs and counters. */
@@ -56,6 +57,8 @@ export const createHooks = () =>
     beforeListen: new AsyncSeriesHook<[]>([], 'beforeListen'),
     /** This generation serves, at these addresses. An error here undoes that: a reload goes back to the old one. */
     afterListen: new AsyncSeriesHook<[readonly string[]]>(['addresses'], 'afterListen'),
+    /** An answer that is ready, before anything is made of a request without a body: asked in place of all else where who taps `request` taps this too, and nobody taps `finished`. False: by the usual way. */
+    ready: new SyncBailHook<[ParsedHead], PreparedAnswer | false | undefined>(['head'], 'ready'),
     /** A request's head is parsed, before routing or an upgrade. Must be quick; an error here is a 500. */
     request: new SyncHook<[IncomingMessage, ServerResponse]>(['request', 'response'], 'request'),
     /** No route took the request: who answers? The first tap that returns true has taken it. */

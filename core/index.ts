@@ -34,7 +34,7 @@ export {
   type ResponseHead,
 } from './hooks.ts'
 export { adoptExpress } from './http/adopt.ts'
-export type { Door, EngineRequest, EngineResponse, Owner } from './http/door.ts'
+export type { Door, EngineRequest, EngineResponse, Owner, ParsedHead } from './http/door.ts'
 export { attachEngine, type EngineServer } from './http/engine.ts'
 export type { EngineOptions } from './http/limits.ts'
 export {
@@ -52,7 +52,7 @@ export {
   type Preamble,
   type Refused,
 } from './http/preamble.ts'
-export { type PreparedHead, prepareHead } from './http/prepared-head.ts'
+export { PreparedAnswer, type PreparedHead, prepareHead } from './http/prepared-head.ts'
 export { type FilePiece, type FileStretch, sendFile } from './http/send-file.ts'
 export { isHost } from './http/syntax.ts'
 /** Speaks HTTP/2 into the same door; loaded only where somebody wants it. */

@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Configuration } from './config/load.ts'
 import type { Core, Life } from './core.ts'
-import type { EngineResponse } from './http/door.ts'
+import type { EngineResponse, ParsedHead } from './http/door.ts'
+import type { PreparedAnswer } from './http/prepared-head.ts'
 import type { Listen, ListenerSpec, Listeners } from './listeners.ts'
 import type { Logs } from './logging/logs.ts'
 
@@ -13,6 +14,7 @@ export interface AnyGeneration {
   /** Requests whose answer is not out yet. */
   readonly active: number
   serve: (request: IncomingMessage, response: EngineResponse) => void
+  ready: (head: ParsedHead) => PreparedAnswer | undefined
   takesUpgrades(): boolean
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   writeAccessLog(logs: Logs): void

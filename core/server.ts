@@ -498,6 +498,7 @@ export class Server {
     const current = () => this.#current as AnyGeneration
     return {
       serve: (request, response) => current().serve(request, response),
+      ready: (head) => current().ready(head),
       takesUpgrades: () => this.#current?.takesUpgrades() ?? false,
       upgrade: (request, socket, head) => current().upgrade(request, socket, head),
       get keepAlive() {

@@ -128,6 +128,7 @@ export class SupervisingGeneration implements AnyGeneration {
   admit(): void {}
   upgrade(): void {}
   writeAccessLog(): void {}
+  ready(): undefined {}
   takesUpgrades(): boolean {
     return false
   }

@@ -62,7 +62,12 @@ export class ConnectionLife {
   /** No request is under way; the client may still be sending one. */
   get isIdle(): boolean {
     const isBetween = this.reading === 'head' || this.reading === 'preamble'
-    return isBetween && this.request === undefined && this.leaving.length === 0
+    return isBetween && this.request === undefined && !this.isSending
+  }
+
+  /** Bytes of answers are on their way; one that was ready is not in `leaving`. */
+  get isSending(): boolean {
+    return this.leaving.length > 0 || this.socket.writableLength > 0
   }
 
   /** Idle, and no part of a request has come. */
@@ -86,7 +91,7 @@ export class ConnectionLife {
   /** The client has sent all it will send. */
   ended(): void {
     // as node:http and nginx have it: who has closed its side has left
-    if (this.leaving.length > 0 && this.response === undefined) this.socket.end()
+    if (this.isSending && this.response === undefined) this.socket.end()
     else this.socket.destroy()
   }
 

@@ -210,6 +210,7 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
       return this.#upgrade(bytes, at, end)
     }
     if (head.length > limits.body) return this.refuse(413, 'body too large')
+    if (door.ready !== undefined && this.#answerAtOnce()) return
     this.requests++
     const hasBody = head.length !== 0
     const request = this.#makeRequest(hasBody)
@@ -224,6 +225,19 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
       this.socket.cork()
     }
     door.serve(request as unknown as IncomingMessage, response as never)
+  }
+
+  /** @returns whether the answer was ready: the next request may follow, and nothing of this one is kept. */
+  #answerAtOnce(): boolean {
+    const { head, door, isClosing, limits } = this.engine
+    if (!head.isPlain || isClosing || this.requests + 1 >= limits.requests) return false
+    if (this.socket.writableLength > 0) return false // its client is slow: one answer at a time
+    const answer = door.ready?.(head)
+    if (answer === undefined) return false
+    this.requests++
+    this.since = this.engine.now
+    this.socket.write(answer.text, 'latin1')
+    return true
   }
 
   #makeRequest(hasBody: boolean): LeanRequest {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { PreparedHead } from './prepared-head.ts'
+import type { PreparedAnswer, PreparedHead } from './prepared-head.ts'
 
 /** Who makes an answer. */
 export interface Owner {
@@ -32,9 +32,21 @@ export interface EngineResponse extends ServerResponse<IncomingMessage> {
   isUnlogged?: boolean
 }
 
+/** The head of a request, of which nothing else has been made. It is only lent: the next one is written over it. */
+export interface ParsedHead {
+  readonly method: string
+  readonly url: string
+  /** Names and values in turn, as sent, without names that have an underscore. */
+  readonly fields: readonly string[]
+  /** Those; undefined: there are none. */
+  readonly dropped: readonly string[] | undefined
+}
+
 /** Where a listener hands its requests in. What stands behind it changes with each generation. */
 export interface Door {
   serve(request: IncomingMessage, response: EngineResponse): void
+  /** @returns the answer to a request without a body, where it is ready; nobody hears of the request then. */
+  ready?(head: ParsedHead): PreparedAnswer | undefined
   /** Whether anybody takes `Connection: upgrade`; otherwise such a request is served as if it had not asked. */
   takesUpgrades(): boolean
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void

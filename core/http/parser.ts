@@ -51,6 +51,11 @@ export class Head {
   connection = ''
   expect: string | undefined = undefined
 
+  /** HTTP/1.1 without a body, on a connection that stays open. */
+  get isPlain(): boolean {
+    return this.minor === 1 && this.length === 0 && this.persistent && this.expectation === 'none'
+  }
+
   refuse(status: number, reason: string): typeof REFUSED {
     this.status = status
     this.reason = reason

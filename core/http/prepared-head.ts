@@ -1,4 +1,4 @@
-import { fieldLine, fieldName, nodeError, statusLine } from './response-head.ts'
+import { dateLine, fieldLine, fieldName, nodeError, statusLine } from './response-head.ts'
 
 /** Status line and fields of an answer that is sent again and again: checked and rendered once. */
 export interface PreparedHead {
@@ -23,4 +23,35 @@ export function prepareHead(statusCode: number, fields: readonly string[]): Prep
     lines += fieldLine(field, fields[index + 1])
   }
   return { statusCode, fields, lines }
+}
+
+/** A whole answer to a GET that is sent again and again, and the same to everybody. `body` is latin-1. */
+export class PreparedAnswer {
+  readonly #head: PreparedHead
+  readonly #body: string
+  #date = ''
+  #text = ''
+
+  constructor(head: PreparedHead, body = '') {
+    this.#head = head
+    this.#body = body
+  }
+
+  /** As it is sent at present over HTTP/1.1, on a connection that stays open. */
+  get text(): string {
+    const date = dateLine()
+    if (date !== this.#date) {
+      this.#date = date
+      this.#text = this.#render(date)
+    }
+    return this.#text
+  }
+
+  #render(date: string): string {
+    const { statusCode, lines } = this.#head
+    const length = statusCode === 304 ? '' : `Content-Length: ${this.#body.length}\r\n`
+    const body = statusCode === 304 ? '' : this.#body
+    // in one piece, or each write would put the pieces together again
+    return Buffer.from(`${lines}${date}${length}\r\n${body}`, 'latin1').toString('latin1')
+  }
 }

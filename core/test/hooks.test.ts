@@ -72,7 +72,7 @@ function tapAll({ hooks }: Core, note: (name: keyof Hooks) => void): void {
   hooks.failed.tap(tap, () => note('failed'))
   hooks.resize.tap(tap, (delta) => note(delta === 1 ? 'resize' : 'request'))
   hooks.beforeRetire.tap(tap, () => note('beforeRetire'))
-  // `environ` is called by who builds one: see plugins/wsgi/test. `handleRaw` needs that nobody taps `server`.
+  // `environ` is called by who builds one: see plugins/wsgi/test. `handleRaw` needs that nobody taps `server`, `ready` that nobody taps `finished`.
 }
 
 const life = withServers('hooks')

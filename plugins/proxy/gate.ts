@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { errorPage, type Origin, setOrigin } from '../../core/index.ts'
+import { errorPage, type Origin, type ParsedHead, setOrigin } from '../../core/index.ts'
 import { Found, removeFields } from './request-fields.ts'
 import { type Sender, senderOf } from './sender.ts'
 import type { Settings } from './settings.ts'
@@ -40,6 +40,11 @@ export class Gate {
     if (origin === CONTRADICTION) return refuse(response)
     if (request.droppedHeaders) return this.#takeDropped(request, response, sender, origin)
     if (origin) setOrigin(request, origin)
+  }
+
+  /** Whether there is anything to believe, to remove or to refuse: whom it is from changes nothing else. */
+  minds({ fields, dropped }: ParsedHead): boolean {
+    return dropped !== undefined || this.#found.search(fields, this.#settings.suspects)
   }
 
   #senderOf(socket: Carrier): Sender {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { EngineResponse } from '../../core/index.ts'
+import type { EngineResponse, ParsedHead, PreparedAnswer } from '../../core/index.ts'
 import { parseAccepted } from './codings.ts'
 import type { Memory } from './memory.ts'
 import type { ReadyForm, StoredFile } from './stored-file.ts'
@@ -33,6 +33,17 @@ export class FastLane {
     this.#files.set(url, file)
   }
 
+  /** @returns the answer, where it is in one piece. */
+  take({ method, url, fields }: ParsedHead): PreparedAnswer | undefined {
+    const file = this.#files.get(url)
+    if (file === undefined || method !== 'GET' || !file.isBelieved(performance.now())) return
+    if (!readWishes(fields)) return
+    file.wasUsed = true
+    const form = formOf(file)
+    if (wantsAll()) return form.answer
+    return hasAlready(form) ? form.notModifiedAnswer : undefined
+  }
+
   /** Answers, or leaves the request as it is. */
   offer(request: IncomingMessage, response: EngineResponse): void {
     const file = this.#files.get(request.url as string)
@@ -41,18 +52,25 @@ export class FastLane {
     if (!file.isBelieved(response.startedAt || performance.now())) return
     if (response.writableEnded || !readWishes(request.rawHeaders)) return
     file.wasUsed = true
-    const form = file.ready[
-      file.forms.length === 1 ? 0 : file.chooseIndex(parseAccepted(wishes.encoding))
-    ] as ReadyForm
-    const { noneMatch, modifiedSince } = wishes
-    const { etag, lastModified } = form.representation.validators
-    if (noneMatch === undefined && modifiedSince === undefined) {
+    const form = formOf(file)
+    if (wantsAll()) {
       file.hold(response)
       response.sendPrepared(form.whole, form.body)
-    } else if (noneMatch === etag || (noneMatch === undefined && modifiedSince === lastModified)) {
-      response.sendPrepared(form.notModified)
-    }
+    } else if (hasAlready(form)) response.sendPrepared(form.notModified)
   }
+}
+
+const formOf = (file: StoredFile) =>
+  file.ready[
+    file.forms.length === 1 ? 0 : file.chooseIndex(parseAccepted(wishes.encoding))
+  ] as ReadyForm
+
+const wantsAll = () => wishes.noneMatch === undefined && wishes.modifiedSince === undefined
+
+function hasAlready({ representation: { validators } }: ReadyForm): boolean {
+  const { noneMatch, modifiedSince } = wishes
+  if (noneMatch !== undefined) return noneMatch === validators.etag
+  return modifiedSince === validators.lastModified
 }
 
 /** @returns false where the request asks for more than this lane knows. */

@@ -34,6 +34,10 @@ export default definePlugin({
         const accepted = parseAccepted(request.headers['accept-encoding'] as string | undefined)
         new CompressedAnswer(response, accepted, request.method === 'HEAD')
       })
+    } else {
+      hooks.ready.tap({ name, stage: LAST }, (head) =>
+        requests.isLaneOpen ? lane.take(head) : undefined,
+      )
     }
     hooks.request.tap({ name, stage: LAST }, (request, response) => {
       if (requests.isLaneOpen) lane.offer(request, response as EngineResponse)

@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs'
 import {
   type EngineResponse,
   type Owner,
+  PreparedAnswer,
   type PreparedHead,
   prepareHead,
 } from '../../core/index.ts'
@@ -27,9 +28,12 @@ export interface ReadyForm {
   readonly body: string | Buffer
   readonly whole: PreparedHead
   readonly notModified: PreparedHead
+  /** All of it in one piece; undefined where the body is no text. */
+  readonly answer: PreparedAnswer | undefined
+  readonly notModifiedAnswer: PreparedAnswer
 }
 
-/** Contents up to here are kept as text, too. */
+/** Contents up to here are kept as text, too: alone, and behind their head. */
 const TEXT_LIMIT = 16_384
 /** What an entry takes beside its contents, roughly. */
 const OVERHEAD = 4096
@@ -130,17 +134,22 @@ export class StoredFile implements Owner {
         },
         now,
       )
+      const body = this.ready?.[index]?.body ?? bodyOf(content)
+      const whole = prepareHead(200, representation.fields)
+      const notModified = prepareHead(304, withoutContent(representation.fields))
       return {
         representation,
-        body: this.ready?.[index]?.body ?? bodyOf(content),
-        whole: prepareHead(200, representation.fields),
-        notModified: prepareHead(304, withoutContent(representation.fields)),
+        body,
+        whole,
+        notModified,
+        answer: typeof body === 'string' ? new PreparedAnswer(whole, body) : undefined,
+        notModifiedAnswer: new PreparedAnswer(notModified),
       }
     })
   }
 }
 
-const memoryOf = ({ length }: Buffer) => (length <= TEXT_LIMIT ? 2 * length : length)
+const memoryOf = ({ length }: Buffer) => (length <= TEXT_LIMIT ? 3 * length : length)
 
 const bodyOf = (content: Buffer) =>
   content.length <= TEXT_LIMIT ? content.toString('latin1') : content

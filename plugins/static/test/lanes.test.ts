@@ -62,6 +62,41 @@ test('what is in memory passes by the router, after it has come through it once'
   assert.is(count.handled, 6)
 })
 
+test('on a kept connection nothing is made of a request, and the answers are the same', async (context) => {
+  write(context, { 'a.txt': 'a', 'b.txt': 'b'.repeat(10_000), 'b.txt.gz': 'packed' })
+  const seen: string[] = []
+  const { site } = await startCounting(context, { addHeaders: ['X-A=1'] }, ({ hooks }) => {
+    hooks.ready.tap('app', ({ url }) => void seen.push(url))
+    hooks.request.tap('app', ({ url }) => void seen.push(`request ${url}`))
+  })
+  const { site: observed } = await startCounting(
+    context,
+    { addHeaders: ['X-A=1'] },
+    ({ hooks }) => {
+      hooks.finished.tap('app', () => {})
+    },
+  )
+  const ask = (to: Site, path: string, headers: object) =>
+    to.request(path, { headers: { Connection: 'keep-alive', ...headers } })
+  const etag = (await site.ask('/s/a.txt')).headers.etag as string
+  for (const [path, headers, isReady] of [
+    ['/s/a.txt', {}, true],
+    ['/s/a.txt', { 'If-None-Match': etag }, true],
+    ['/s/a.txt', { 'If-None-Match': '"x"' }, false],
+    ['/s/a.txt', { Range: 'bytes=0-0' }, false],
+    ['/s/b.txt', {}, true],
+    ['/s/b.txt', { 'Accept-Encoding': 'gzip' }, true],
+  ] as const) {
+    await site.ask(path)
+    await observed.ask(path)
+    seen.length = 0
+    const [one, other] = [await ask(site, path, headers), await ask(observed, path, headers)]
+    assert.equal({ ...one.headers, date: '' }, { ...other.headers, date: '' }, path)
+    assert.equal([one.status, one.body], [other.status, other.body])
+    assert.equal(seen, isReady ? [path] : [path, `request ${path}`])
+  }
+})
+
 test('other spellings of a path do not fill the fast lane', async (context) => {
   write(context, { 'a.txt': 'a' })
   const { site, count } = await startCounting(context, {})
