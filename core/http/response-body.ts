@@ -28,7 +28,7 @@ export type Callback = (error?: Error | null) => void
 /** Buffers up to here are copied behind their head, so that both go in one write. */
 const JOIN_LIMIT = 16_384
 /** Answers up to here mostly leave at once. */
-const SMALL = 32_768
+const SMALL = 262_144
 const endings = Buffer.from('\r\n')
 
 /** Framing (RFC 9112 §6): completes the head, and writes the body behind it to the connection's socket. */
