@@ -44,7 +44,9 @@ export class Gate {
 
   /** Whether there is anything to believe, to remove or to refuse: whom it is from changes nothing else. */
   minds({ fields, dropped }: ParsedHead): boolean {
-    return dropped !== undefined || this.#found.search(fields, this.#settings.suspects)
+    const { spoken, suspects } = this.#settings
+    if (dropped !== undefined || this.#found.search(fields, spoken)) return true
+    return this.#found.search(fields, suspects)
   }
 
   #senderOf(socket: Carrier): Sender {
