@@ -14,6 +14,8 @@ import { nodeError } from './response-head.ts'
 
 /** Bytes of later requests that are held before the client is slowed down. */
 const LATER_LIMIT = 65_536
+/** Answers that a client has asked for and does not take: so many bytes, and no further request is looked at. */
+const UNSENT_LIMIT = 1_048_576
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
 
 /**
@@ -27,6 +29,7 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
   #left = 0
   #receiving = false
   #watchesDrain = false
+  #waitsForClient = false
 
   constructor(socket: Socket, engine: Engine, writesAtOnce: boolean) {
     super(socket, engine)
@@ -64,7 +67,11 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
 
   /** The client has taken what was written. */
   drained(): void {
-    this.response?.drained()
+    if (!this.#waitsForClient) return this.response?.drained()
+    this.#waitsForClient = false
+    if (this.reading !== 'later' || this.socket.writableEnded) return
+    this.#nextRequest()
+    if (!this.#receiving) this.#takeLater()
   }
 
   isLast(): boolean {
@@ -293,8 +300,10 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
 
   #nextRequest(): void {
     this.request = undefined
-    this.reading = 'head'
     this.since = this.engine.now
+    this.#waitsForClient = this.socket.writableLength > UNSENT_LIMIT
+    this.reading = this.#waitsForClient ? 'later' : 'head'
+    if (this.#waitsForClient) this.watchDrain()
   }
 
   #readOther(bytes: Buffer, at: number, end: number): number {

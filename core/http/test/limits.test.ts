@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { EngineOptions } from '../engine.ts'
@@ -246,6 +247,27 @@ counts('of an address hold while connections come and go', async ({ open }) => {
   clients.push(await stage.connect())
   await ping(clients[3] as Client)
   assert.is(parseAnswer(await (await stage.connect()).rest()).status, 429)
+})
+
+counts('of answers that a client has asked for and does not take', async ({ open }) => {
+  const COUNT = 3000
+  const body = 'x'.repeat(20_000)
+  let most = 0
+  const stage = await open({}, (request, response) => {
+    most = Math.max(most, (response.socket as Socket).writableLength)
+    if (request.url !== '/last') return response.end(body)
+    response.setHeader('Connection', 'close')
+    response.end('all')
+  })
+  const client = await stage.connect()
+  client.socket.pause()
+  client.send(get().repeat(COUNT) + get('/last'))
+  while (most < 1_000_000) await sleep(1)
+  client.socket.resume()
+  const text = await client.rest()
+  assert.ok(text.endsWith('\r\n\r\nall'))
+  assert.is(text.split('HTTP/1.1 200 OK').length, COUNT + 2)
+  assert.ok(most < 2_000_000, `${most} bytes were kept`)
 })
 
 counts('hold against many clients at once, and a normal one is answered', async ({ open }) => {
