@@ -48,21 +48,33 @@ export function failRequest(
   response.writeHead(500, { 'content-type': 'text/html; charset=utf-8' }).end(errorPage(500))
 }
 
-/** What no route takes goes to the `handle` hook, with its body unread. */
-export function answerUnrouted(fastify: FastifyInstance, hooks: Hooks): void {
+/** Gives a request to who is to answer it. */
+export type Answer = (request: FastifyRequest, reply: FastifyReply) => void
+
+/** What no route takes is answered with its body unread. `quietly` hides from a watch what is added for that. */
+export function answerUnrouted(
+  fastify: FastifyInstance,
+  answer: Answer,
+  quietly: (step: () => void) => void,
+): void {
   fastify.register(async (instance) => {
-    instance.removeAllContentTypeParsers()
-    instance.addContentTypeParser('*', (_request, _payload, done) => done(null))
-    instance.setNotFoundHandler((request, reply) => offer(hooks, request, reply))
+    quietly(() => {
+      instance.removeAllContentTypeParsers()
+      instance.addContentTypeParser('*', (_request, _payload, done) => done(null))
+      instance.setNotFoundHandler(answer)
+    })
   })
 }
 
-function offer(hooks: Hooks, request: FastifyRequest, reply: FastifyReply): void {
-  hooks.handle.callAsync(request, reply, (error, taken) => {
-    if (error) reply.send(error)
-    else if (taken !== true) sendPage(reply, 404)
-  })
-}
+/** By the `handle` hook. */
+export const offer =
+  ({ handle }: Hooks): Answer =>
+  (request, reply) => {
+    handle.callAsync(request, reply, (error, taken) => {
+      if (error) reply.send(error)
+      else if (taken !== true) sendPage(reply, 404)
+    })
+  }
 
 /** Lets the `response` hook see the heads of Fastify's own replies; hijacked ones call it themselves. */
 export function observeReplies(fastify: FastifyInstance, hooks: Hooks): void {

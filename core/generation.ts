@@ -7,11 +7,11 @@ import { Core, type Life } from './core.ts'
 import { ApplyFailed, Stopped } from './errors.ts'
 import { failRequest, reportFailure } from './fastify.ts'
 import { type Finished, isTapped } from './hooks.ts'
-import type { EngineResponse, ParsedHead } from './http/door.ts'
+import type { EngineResponse, Handler, ParsedHead } from './http/door.ts'
 import type { PreparedAnswer } from './http/prepared-head.ts'
 import type { ListenerSpec } from './listeners.ts'
 import type { AccessFormat } from './logging/access-format.ts'
-import { type Handler, Routes } from './routes.ts'
+import { Routes } from './routes.ts'
 
 /** One configuration brought to life: plugins applied, Fastify built. It serves from `listen` until `retire`. */
 export class Generation {

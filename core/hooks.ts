@@ -66,7 +66,7 @@ export const createHooks = () =>
       ['request', 'reply'],
       'handle',
     ),
-    /** The same, sooner: without Fastify's objects. Asked in place of `handle` where all who tap that tap this too, and nobody taps `server`, `environ` or `response`. False: by Fastify and `handle`, after all. */
+    /** The same, sooner: without Fastify's objects. Asked in place of `handle` where all who tap that tap this too, nobody taps `environ` or `response`, and no tap of `server` adds anything that a request could notice. False: by Fastify and `handle`, after all. */
     handleRaw: new SyncBailHook<[IncomingMessage, EngineResponse], boolean | undefined>(
       ['request', 'response'],
       'handleRaw',

@@ -4,30 +4,43 @@ import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Logger } from 'pino'
 import type { Core } from './core.ts'
 import {
+  type Answer,
   answerUnrouted,
   failRequest,
   handleErrors,
   observeReplies,
+  offer,
   tellOrigins,
 } from './fastify.ts'
-import { watchHooks } from './fastify-hooks.ts'
+import { FastifyWatch } from './fastify-hooks.ts'
 import { type Hooks, isTapped } from './hooks.ts'
 import { adoptExpress } from './http/adopt.ts'
-import type { EngineResponse } from './http/door.ts'
+import type { EngineResponse, Handler } from './http/door.ts'
 import { schemaController } from './schema-compilers.ts'
-
-export type Handler = (request: IncomingMessage, response: EngineResponse) => void
+import { type Rewrite, Unrouted } from './unrouted.ts'
 
 type Express = Parameters<typeof adoptExpress>[0]
 
-/** How a request finds who answers it: by Fastify, or at once where nothing of Fastify could concern it. */
+/** Options that change nothing for who answers past Fastify's router. */
+const HARMLESS_OPTIONS = new Set(['rewriteUrl', 'trustProxy'])
+
+/**
+ * How a request finds who answers it: by Fastify, or sooner where nothing of Fastify could concern it. Then `handleRaw` is
+ * asked, without any object of Fastify's; and where that may not be, `handle` without the router.
+ */
 export class Routes {
   readonly #core: Core
   readonly #log: Logger
   #options!: FastifyServerOptions
+  /** Fastify treats requests as it does by default. */
+  #isUsual = false
   #fastify: FastifyInstance | undefined
   #building: Promise<void> | undefined
   #routed!: Handler
+  /** What no route takes. */
+  #answer: Answer
+  /** In place of `#routed`, where nothing was added to Fastify. */
+  #unrouted: Unrouted | undefined
 
   /** Takes a request, after `prepare`. */
   route: Handler = (request, response) => this.#routed(request, response)
@@ -35,14 +48,22 @@ export class Routes {
   constructor(core: Core, log: Logger) {
     this.#core = core
     this.#log = log
+    this.#answer = offer(core.hooks)
   }
 
   /** Where no plugin has anything to do with Fastify, it is loaded and built when a request first needs it. */
   async prepare(): Promise<void> {
     const { hooks } = this.#core
-    this.#options = hooks.fastifyOptions.call(this.#defaultOptions())
-    if (isDirect(hooks)) this.route = this.#takeDirectly
-    else await this.#build()
+    const defaults = this.#defaultOptions()
+    this.#options = hooks.fastifyOptions.call({ ...defaults })
+    this.#isUsual = isUsual(this.#options, defaults)
+    const isRaw = isAskedRaw(hooks)
+    if (isRaw && !isTapped(hooks.server)) this.route = this.#takeDirectly
+    else {
+      this.#building = this.#build()
+      await this.#building
+      if (this.#unrouted) this.route = isRaw ? this.#takeDirectly : this.#unrouted.take
+    }
   }
 
   takesUpgrades(): boolean {
@@ -68,12 +89,23 @@ export class Routes {
     handleErrors(fastify, hooks)
     if (!this.#options.trustProxy) tellOrigins(fastify) // else Fastify itself finds out
     if (isTapped(hooks.response)) observeReplies(fastify, hooks)
-    this.#core.fastifyHooks = watchHooks(fastify)
+    const watch = new FastifyWatch(fastify)
+    this.#core.fastifyHooks = watch.hooks
     await hooks.server.promise(fastify)
-    if (isTapped(hooks.handle)) answerUnrouted(fastify, hooks)
+    if (isTapped(hooks.handle)) {
+      const answer: Answer = (request, reply) => this.#answer(request, reply)
+      answerUnrouted(fastify, answer, (step) => watch.quietly(step))
+    }
     await fastify.ready()
+    if (isTapped(hooks.handle) && !watch.isTouched && this.#isUsual) this.#passBy(fastify)
     const { express } = fastify as unknown as { express?: Express } // where @fastify/express is registered
     if (express) adoptExpress(express)
+  }
+
+  #passBy(fastify: FastifyInstance): void {
+    const rewrite = this.#options.rewriteUrl?.bind(fastify) as Rewrite | undefined
+    this.#unrouted = new Unrouted(this.#routed, this.#answer, rewrite)
+    this.#answer = this.#unrouted.answer
   }
 
   readonly #takeDirectly: Handler = (request, response) => {
@@ -93,7 +125,8 @@ export class Routes {
     } catch (error) {
       return failRequest(error as Error, request, response, this.#core.hooks, this.#log)
     }
-    this.#routed(request, response)
+    const route = this.#unrouted?.take ?? this.#routed
+    route(request, response)
   }
 
   /** Fastify never listens here: its handler is kept, and its server is only what plugins hang their listeners on. */
@@ -112,9 +145,15 @@ export class Routes {
   }
 }
 
-/** Whether no plugin has anything to do with Fastify, and each that answers requests may do without it. */
-function isDirect({ handle, handleRaw, server, environ, response }: Hooks): boolean {
-  if (isTapped(server) || isTapped(environ) || isTapped(response)) return false
+function isUsual(options: object, defaults: object): boolean {
+  const [given, usual] = [options, defaults] as [Record<string, unknown>, Record<string, unknown>]
+  const names = Object.keys({ ...given, ...usual })
+  return names.every((name) => HARMLESS_OPTIONS.has(name) || given[name] === usual[name])
+}
+
+/** Whether each that answers requests may do without Fastify's objects, and nobody wants to see those. */
+function isAskedRaw({ handle, handleRaw, environ, response }: Hooks): boolean {
+  if (isTapped(environ) || isTapped(response)) return false
   const raw = new Set(handleRaw.taps.map(({ name }) => name))
   return isTapped(handle) && handle.taps.every(({ name }) => raw.has(name))
 }

@@ -1,10 +1,7 @@
-import { createRequire } from 'node:module'
+import { requireFromFastify } from './fastify-modules.ts'
 
 type Compile = (...args: unknown[]) => unknown
 type Selector = () => Compile
-
-/** Modules are looked up where Fastify finds them: they are its own dependencies. */
-const require = createRequire(createRequire(import.meta.url).resolve('fastify'))
 
 /**
  * Fastify's own compilers of JSON schemas, loaded when a route first has a schema. They are most of what Fastify
@@ -20,7 +17,7 @@ export const schemaController = {
 function lazily(name: string): Compile {
   let compile: Compile | undefined
   return (...args) => {
-    compile ??= (require(name) as Selector)()
+    compile ??= (requireFromFastify(name) as Selector)()
     return compile(...args)
   }
 }

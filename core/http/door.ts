@@ -42,6 +42,9 @@ export interface ParsedHead {
   readonly dropped: readonly string[] | undefined
 }
 
+/** Takes a request. */
+export type Handler = (request: IncomingMessage, response: EngineResponse) => void
+
 /** Where a listener hands its requests in. What stands behind it changes with each generation. */
 export interface Door {
   serve(request: IncomingMessage, response: EngineResponse): void

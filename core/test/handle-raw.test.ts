@@ -1,3 +1,4 @@
+import type { FastifyInstance } from 'fastify'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createTestServer, type TestServer } from '../../testing/index.ts'
@@ -80,9 +81,24 @@ test('that throws is a plain 500, and failed knows the cause', async (context) =
   assert.match(server.log(), /secret/)
 })
 
+const onServer =
+  (add: (fastify: FastifyInstance) => unknown) =>
+  ({ server }: Hooks) =>
+    server.tap('other-1', (fastify) => void add(fastify))
+
 const LONG_WAY: Record<string, (hooks: Hooks) => void> = {
-  'taps server: it may have routes and hooks of Fastify': ({ server }) =>
-    server.tap('other-1', () => {}),
+  'adds a route': onServer((fastify) => fastify.get('/other', async () => 'other')),
+  'adds a route in a plugin of Fastify': onServer((fastify) =>
+    fastify.register(async (inner) => void inner.get('/other', async () => 'other')),
+  ),
+  'adds a hook of Fastify': onServer((fastify) => fastify.addHook('onRequest', async () => {})),
+  'handles errors': onServer((fastify) => fastify.setErrorHandler(() => {})),
+  'decorates requests': onServer((fastify) => fastify.decorateRequest('other', null)),
+  'parses bodies': onServer((fastify) => fastify.addContentTypeParser('a/b', async () => '')),
+  'changes Fastify’s options': ({ server, fastifyOptions }) => {
+    server.tap('other-1', () => {})
+    fastifyOptions.tap('other-1', (options) => Object.assign(options, { caseSensitive: false }))
+  },
   'taps response': ({ response }) => response.tap('other-1', () => {}),
   'taps environ': ({ environ }) => environ.tap('other-1', () => {}),
   'answers by handle alone': ({ handle }) => handle.tap('other-1', () => undefined),
@@ -92,5 +108,21 @@ for (const [sentence, tap] of Object.entries(LONG_WAY)) {
     assert.is(await taken(await start(context, ({ hooks }) => tap(hooks))), 'handle')
   })
 }
+
+test('is asked where a plugin taps server and adds nothing that a request could notice', async (context) => {
+  const server = await start(
+    context,
+    ({ hooks }) => hooks.server.tap('other-1', () => {}),
+    ({ hooks }) =>
+      hooks.server.tapPromise('other-2', async (fastify) => {
+        fastify.decorate('other', 1)
+        fastify.addHook('onClose', async () => {})
+        await fastify.register(async (inner) => void inner.decorate('inner', 1))
+      }),
+  )
+  assert.is(await taken(server), 'raw')
+  assert.is(await taken(server, '/left'), 'handle')
+  assert.is(await taken(server), 'raw')
+})
 
 test.run()

@@ -51,6 +51,11 @@ interface Ends {
 /** The part of the environ that says who talks to whom is the same for all requests of a connection. */
 const ends = new WeakMap<object, Ends>()
 
+/** A socket that is closed tells no more. */
+export function rememberEnds(request: IncomingMessage): void {
+  addresses(request, '', undefined)
+}
+
 function addresses(request: IncomingMessage, scheme: string, origin: Origin | undefined): string {
   if (origin) return origin.text ?? originEnds(request, origin)
   const known = ends.get(request.socket)

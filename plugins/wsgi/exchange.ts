@@ -8,15 +8,16 @@ import {
   type EngineResponse,
   type Hooks,
   originOf,
-  type ResponseHead,
   sendFile,
 } from '../../core/index.ts'
 import type { FileHandOver } from '../static/index.ts'
 import type { Body, Failure, HandedFile, Job, Source, WorkerPool } from '../workers/index.ts'
 import { parseEarlyHints } from './answer-head.ts'
-import { buildEnviron, formatEnviron, isUnder, parseEnviron } from './environ.ts'
+import { buildEnviron, isUnder } from './environ.ts'
 import type { KnownHeads } from './known-heads.ts'
 import { beginSharing, endSharing, memoryShare } from './memory-share.ts'
+import { ObservedEnviron } from './observed-environ.ts'
+import { observeHead } from './observed-head.ts'
 import { renderPage } from './page.ts'
 import { PulledBody } from './pulled-body.ts'
 import {
@@ -315,9 +316,10 @@ export class Exchange implements Job {
   /** @returns whether the taps let the request go on. */
   #observeEnviron(): boolean {
     try {
-      const changed = parseEnviron(this.environ)
-      this.#setting.hooks.environ.call(changed, this.#fastifyRequest)
-      this.environ = formatEnviron(changed)
+      const { environ } = this
+      const observed = new ObservedEnviron(() => environ)
+      this.#setting.hooks.environ.call(observed, this.#fastifyRequest)
+      this.environ = ObservedEnviron.changed(observed) ?? environ
       return true
     } catch (error) {
       this.#tapFailed(error as Error)
@@ -396,14 +398,10 @@ export class Exchange implements Job {
     }
   }
 
-  #writeObserved(statusCode: number, reason: string | undefined, fields: string[]): void {
-    const head: ResponseHead = { statusCode, headers: [] }
-    for (let index = 0; index < fields.length; index += 2) {
-      head.headers.push([fields[index] as string, fields[index + 1] as string])
-    }
-    this.#setting.hooks.response.call(head, this.#fastifyRequest)
-    const same = head.statusCode === statusCode
-    this.#response.writeHead(head.statusCode, same ? reason : undefined, head.headers.flat())
+  #writeObserved(code: number, reason: string | undefined, given: string[]): void {
+    const { hooks } = this.#setting
+    const { statusCode, fields } = observeHead(hooks, code, given, this.#fastifyRequest)
+    this.#response.writeHead(statusCode, statusCode === code ? reason : undefined, fields)
   }
 
   #share(): void {

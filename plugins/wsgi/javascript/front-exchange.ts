@@ -1,23 +1,20 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import {
-  addReplyHeaders,
-  type EngineResponse,
-  type Hooks,
-  type ResponseHead,
-} from '../../../core/index.ts'
+import { addReplyHeaders, type EngineResponse, type Hooks } from '../../../core/index.ts'
 import type { FileHandOver } from '../../static/index.ts'
 import { parseEarlyHints } from '../answer-head.ts'
-import { buildEnviron, formatEnviron, isUnder, parseEnviron } from '../environ.ts'
+import { buildEnviron, isUnder, parseEnviron } from '../environ.ts'
+import { ObservedEnviron } from '../observed-environ.ts'
+import { observeHead } from '../observed-head.ts'
 import { renderPage } from '../page.ts'
 import { declaredLength, NO_BODY } from '../request-body.ts'
 import { Answer, BrokenAnswer, type Outlet } from './answer.ts'
-import type { Application, Environ, Input } from './application.ts'
+import type { Application, Environ } from './application.ts'
 import { type Base, createEnviron } from './environ.ts'
 import type { Head } from './head.ts'
 import { MemoryInput, streamInput } from './input.ts'
-import { requestEnviron } from './request-environ.ts'
+import { environText, requestEnviron } from './request-environ.ts'
 
 /** Bodies up to here are joined with their head into one string and one write. */
 const JOIN_LIMIT = 4096
@@ -76,11 +73,10 @@ export class FrontExchange implements Outlet {
     if (rootPath !== '' && !isUnder(raw.url, rootPath)) return this.#refuseOutside()
     const length = declared === NO_BODY ? undefined : declared
     const input = declared === NO_BODY ? NOTHING : streamInput(() => raw)
-    const environ = this.#setting.observesEnviron
-      ? this.#observedEnviron(length, input)
-      : requestEnviron(raw, length, rootPath, base, input)
-    if (environ) this.#answer.run(app, environ)
-    else if (environ === undefined) this.#refuse(400)
+    const environ = requestEnviron(raw, length, rootPath, base, input)
+    if (environ === undefined) return this.#refuse(400)
+    const final = this.#setting.observesEnviron ? this.#observe(environ, length) : environ
+    if (final) this.#answer.run(app, final)
   }
 
   /** Of the environ, by name in lower case. */
@@ -156,19 +152,19 @@ export class FrontExchange implements Outlet {
 
   done(): void {}
 
-  /** @returns null where a tap has failed, and the request is answered. */
-  #observedEnviron(length: number | undefined, input: Input): Environ | null | undefined {
+  /** @returns what the taps leave; undefined where one has failed, and the request is answered. */
+  #observe(environ: Environ, length: number | undefined): Environ | undefined {
     const { rootPath, base, hooks } = this.#setting
-    const pairs = buildEnviron(this.#request, length, rootPath)
-    if (pairs === undefined) return undefined
     try {
-      const changed = parseEnviron(pairs)
-      hooks.environ.call(changed, this.#fastifyRequest)
-      this.#environ = formatEnviron(changed)
-      return createEnviron(this.#environ, base, input)
+      const observed = new ObservedEnviron(environText(this.#request, length, rootPath))
+      hooks.environ.call(observed, this.#fastifyRequest)
+      const changed = ObservedEnviron.changed(observed)
+      if (changed === undefined) return environ
+      this.#environ = changed
+      return createEnviron(changed, base, environ['wsgi.input'])
     } catch (error) {
       this.#tapFailed(error as Error)
-      return null
+      return undefined
     }
   }
 
@@ -198,14 +194,10 @@ export class FrontExchange implements Outlet {
     }
   }
 
-  #writeObserved(statusCode: number, reason: string | undefined, fields: string[]): void {
-    const head: ResponseHead = { statusCode, headers: [] }
-    for (let index = 0; index < fields.length; index += 2) {
-      head.headers.push([fields[index] as string, fields[index + 1] as string])
-    }
-    this.#setting.hooks.response.call(head, this.#fastifyRequest)
-    const same = head.statusCode === statusCode
-    this.#response.writeHead(head.statusCode, same ? reason : undefined, head.headers.flat())
+  #writeObserved(code: number, reason: string | undefined, given: string[]): void {
+    const { hooks } = this.#setting
+    const { statusCode, fields } = observeHead(hooks, code, given, this.#fastifyRequest)
+    this.#response.writeHead(statusCode, statusCode === code ? reason : undefined, fields)
   }
 
   /** A tap that throws costs its request, and no other. The page goes out untouched. */

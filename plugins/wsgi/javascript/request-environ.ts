@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { originOf, unmapped } from '../../../core/index.ts'
-import { buildEnviron, environKey, percentDecode } from '../environ.ts'
+import { buildEnviron, environKey, percentDecode, rememberEnds } from '../environ.ts'
 import type { Environ, Input } from './application.ts'
 import { type Base, createEnviron, firstPairs } from './environ.ts'
 
@@ -39,6 +39,21 @@ export function requestEnviron(
   addFields(environ, rawHeaders)
   if (length !== undefined) (environ as Environ).CONTENT_LENGTH = String(length)
   return environ
+}
+
+/** @returns what gives the same as text, which is made only then. That may be when the client has left. */
+export function environText(
+  request: IncomingMessage,
+  length: number | undefined,
+  rootPath: string,
+): () => string {
+  const build = () => buildEnviron(request, length, rootPath) ?? ''
+  if (isPlain(request)) {
+    rememberEnds(request)
+    return build
+  }
+  const text = build()
+  return () => text
 }
 
 function isPlain(request: IncomingMessage): boolean {
