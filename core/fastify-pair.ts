@@ -63,7 +63,8 @@ export class PairMaker {
     if (path !== '/') params['*'] = path.slice(1)
     const request = new Request(id, params, raw, query, this.#log, this.#context)
     const reply = new Reply(response, request, this.#log)
-    Object.assign(reply, { [this.#inner.kReplyStartTime]: performance.now() })
+    const began = response.startedAt || performance.now()
+    ;(reply as unknown as Record<symbol, unknown>)[this.#inner.kReplyStartTime] = began
     return reply
   }
 

@@ -78,12 +78,13 @@ export const offer =
 
 /** Lets the `response` hook see the heads of Fastify's own replies; hijacked ones call it themselves. */
 export function observeReplies(fastify: FastifyInstance, hooks: Hooks): void {
-  const failed = new WeakSet<FastifyRequest>()
+  let failed: WeakSet<FastifyRequest> | undefined
   fastify.addHook('onSend', (request, reply, payload, done) => {
-    if (failed.has(request)) return done(null, payload) // the page that says so goes out untouched
+    if (failed?.has(request)) return done(null, payload) // the page that says so goes out untouched
     try {
       observe(request, reply, hooks)
     } catch (error) {
+      failed ??= new WeakSet()
       failed.add(request)
       return done(error as Error)
     }
@@ -103,23 +104,24 @@ function observe(request: FastifyRequest, reply: FastifyReply, hooks: Hooks): vo
 
 function isSame(headers: ResponseHead['headers'], before: readonly string[]): boolean {
   if (headers.length * 2 !== before.length) return false
-  return headers.every(([name, value], at) => {
-    return name === before[at * 2] && value === before[at * 2 + 1]
-  })
+  let at = 0
+  for (const [name, value] of headers) {
+    if (name !== before[at++] || value !== before[at++]) return false
+  }
+  return true
 }
 
 /** The fields as pairs; `flat` gets the same in turn, as they are now. */
 function pairs(reply: FastifyReply, flat: string[]): [string, string][] {
   const headers = reply.getHeaders()
   const found: [string, string][] = []
-  const add = (name: string, value: string) => {
-    found.push([name, value])
-    flat.push(name, value)
-  }
   for (const name in headers) {
     const value = headers[name]
-    if (Array.isArray(value)) for (const one of value) add(name, String(one))
-    else add(name, String(value))
+    for (const one of Array.isArray(value) ? value : [value]) {
+      const text = String(one)
+      found.push([name, text])
+      flat.push(name, text)
+    }
   }
   return found
 }
