@@ -8,6 +8,7 @@ import {
   type EngineResponse,
   type Hooks,
   originOf,
+  type PreparedHead,
   sendFile,
 } from '../../core/index.ts'
 import type { FileHandOver } from '../static/index.ts'
@@ -121,11 +122,6 @@ export class Exchange implements Job {
     return !seen && this.body.kind !== 'onDemand' && SAFE_METHODS.has(this.method)
   }
 
-  /** Nobody else has a word in the answer's head, and the body is all there. */
-  get #isPlain(): boolean {
-    return this.#reply === undefined && this.method !== 'HEAD'
-  }
-
   /** Whoever taps `environ` or `response` has each request come through Fastify. */
   get #fastifyRequest(): FastifyRequest {
     return (this.#reply as FastifyReply).request
@@ -173,8 +169,8 @@ export class Exchange implements Job {
     const response = this.#response
     const body =
       end - start <= JOIN_LIMIT ? bytes.toString('latin1', start, end) : bytes.subarray(start, end)
-    const known = this.#isPlain ? this.#setting.heads.find(head) : undefined
-    if (known && response.sendPrepared) response.sendPrepared(known, body)
+    const known = this.method === 'HEAD' ? undefined : this.#setting.heads.find(head)
+    if (known && response.sendPrepared) this.#sendKnown(known, body)
     else if (this.#sendHead(head)) response.end(body, 'latin1')
   }
 
@@ -344,6 +340,29 @@ export class Exchange implements Job {
     })
   }
 
+  /** A head that was rendered before, unless somebody has another word in it. */
+  #sendKnown(known: PreparedHead, body: string | Uint8Array): void {
+    if (!this.#reply || this.#isLeft(known, this.#reply)) {
+      this.#response.sendPrepared?.(known, body)
+    } else if (!this.#over) this.#response.end(body, 'latin1')
+  }
+
+  /** @returns whether the head stays as it is. If not, another went out, or a page that says why not. */
+  #isLeft({ statusCode: code, fields }: PreparedHead, reply: FastifyReply): boolean {
+    const { hooks, observesResponse } = this.#setting
+    const given = addReplyHeaders([...fields], reply)
+    try {
+      const head = observesResponse
+        ? observeHead(hooks, code, given, reply.request)
+        : { statusCode: code, fields: given }
+      if (head.statusCode === code && isSame(head.fields, fields)) return true
+      this.#response.writeHead(head.statusCode, head.fields)
+    } catch (error) {
+      this.#tapFailed(error as Error)
+    }
+    return false
+  }
+
   #sendHead(head: string): boolean {
     const fields = head.split('\0')
     const status = fields.shift() as string
@@ -476,5 +495,8 @@ export class Exchange implements Job {
 }
 
 const SLOT_ENVIRON = 4056
+
+const isSame = (some: readonly string[], others: readonly string[]) =>
+  some.length === others.length && some.every((each, index) => each === others[index])
 
 const takeBody = (exchange: Exchange) => exchange.takeBody()
