@@ -1,10 +1,11 @@
 // JavaScript applications: in the front and in one Node worker, beside a Fastify route on our engine; and what ten plugins
-// with empty taps cost. Then the latency of quick requests beside slow ones, in Node and in Python workers.
+// with empty taps cost, before a route, an application in the front and one in a Python worker. Then the latency of quick requests beside slow ones, in Node and in Python workers.
 //
 //   npm run build && node bench/javascript.mjs --seconds 1 --rounds 7
 //
 // Each contender is a process of its own; rounds go from one to the next, and the CPU time of a request is compared within a
-// round, then the median. Of a server with workers the process that has more to do counts: it sets the rate.
+// round, then the median. Of a server with workers the process that has more to do counts: it sets the rate; what plugins
+// cost a server with a worker is told of its front alone.
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -24,6 +25,8 @@ const OPTIONS = {
 }
 const SELF = fileURLToPath(import.meta.url)
 const CONNECTIONS = 32
+/** Seconds of load before latencies are measured. */
+const WARM_UP = 4
 const TICKS = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
 
 const CONTENDERS = {
@@ -32,11 +35,23 @@ const CONTENDERS = {
   worker: { title: './app.mjs:app in one worker', args: [SELF, '--', 'worker'] },
   plain: { title: 'without plugins', args: [SELF, '--', 'plain'] },
   plugins: { title: 'ten plugins, each tapping every hook', args: [SELF, '--', 'plugins'] },
+  frontPlugins: {
+    title: 'wsgi(app) in the front, ten plugins',
+    args: [SELF, '--', 'front', 'plugins'],
+  },
+  python: { title: 'front of app:app', args: [SELF, '--', 'python'], ofFront: true },
+  pythonPlugins: {
+    title: 'front of app:app, ten plugins',
+    args: [SELF, '--', 'python', 'plugins'],
+    ofFront: true,
+  },
 }
 const PAIRS = [
   ['front', 'fastify', 0.85],
   ['worker', 'fastify', 0.4],
   ['plugins', 'plain', 0.9],
+  ['frontPlugins', 'front', 0.9],
+  ['pythonPlugins', 'python', 0.9],
 ]
 
 const APP = `import { setTimeout as after } from 'node:timers/promises'
@@ -54,7 +69,7 @@ def app(environ, start_response):
 `
 
 /** One contender, in its own process. */
-async function serve(kind) {
+async function serve(kind, plugins) {
   const { createServer, definePlugin, createHooks } = await import('../dist/core/index.js')
   const { default: wsgi } = await import('../dist/plugins/wsgi/index.js')
   const server = createServer({ bind: ['127.0.0.1:0'], logLevel: 'error' })
@@ -68,8 +83,9 @@ async function serve(kind) {
     })
   if (kind === 'front') server.use(wsgi(hello))
   else if (kind === 'worker') server.use(wsgi({ app: join(process.env.APPS, 'app.mjs:app') }))
+  else if (kind === 'python') server.use(wsgi({ app: 'app:app', pythonpath: [process.env.APPS] }))
   else server.fastify(route)
-  if (kind === 'plugins') {
+  if (kind === 'plugins' || plugins) {
     for (let number = 0; number < 10; number++) {
       const name = `empty-${number}`
       const tapAll = ({ hooks }) => {
@@ -118,12 +134,14 @@ function load(url, seconds) {
   return Number(/(\d+) requests in/.exec(output)[1])
 }
 
-/** Microseconds of CPU for a request, of the process that has most to do. */
-function measure({ child, url }, seconds) {
+/** Microseconds of CPU for a request, of the process that has most to do, or of the front. */
+function measure({ child, url }, seconds, ofFront = false) {
   const before = cpuOf(child.pid)
   const count = load(url, seconds)
-  const spent = [...cpuOf(child.pid)].map(([pid, cpu]) => cpu - (before.get(pid) ?? 0))
-  return (Math.max(...spent) / count) * 1e6
+  const spent = new Map(
+    [...cpuOf(child.pid)].map(([pid, cpu]) => [pid, cpu - (before.get(pid) ?? 0)]),
+  )
+  return ((ofFront ? spent.get(child.pid) : Math.max(...spent.values())) / count) * 1e6
 }
 
 const median = (numbers) => numbers.sort((a, b) => a - b)[Math.floor(numbers.length / 2)]
@@ -136,7 +154,7 @@ async function compare({ seconds, rounds, only }, env) {
   const costs = []
   for (let round = 0; round < Number(rounds); round++) {
     const cost = {}
-    for (const name of names) cost[name] = measure(servers[name], seconds)
+    for (const name of names) cost[name] = measure(servers[name], seconds, CONTENDERS[name].ofFront)
     costs.push(cost)
   }
   for (const { child } of Object.values(servers)) child.kill()
@@ -197,6 +215,8 @@ async function compareMixed({ rounds }, folder) {
       }
     }
   }
+  // JavaScript is compiled while it runs: until then some thousands of requests take longer
+  for (const { url } of Object.values(servers)) load(url, WARM_UP)
   const all = { node: [], python: [] }
   for (let round = 0; round < Number(rounds); round++) {
     for (const name of Object.keys(all)) all[name].push(await latencies(servers[name].url))
@@ -210,7 +230,7 @@ async function compareMixed({ rounds }, folder) {
   }
 }
 
-if (process.argv[2] === '--') await serve(process.argv[3])
+if (process.argv[2] === '--') await serve(process.argv[3], process.argv[4])
 else {
   const { values } = parseArgs({ options: OPTIONS })
   const folder = mkdtempSync(join(tmpdir(), 'wsgi-core-bench-'))
