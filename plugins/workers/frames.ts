@@ -15,6 +15,7 @@ export const FRAME = {
   hello: 10,
   memory: 11,
   stored: 12,
+  pipe: 13,
   body: 16,
   taken: 17,
   freed: 18,

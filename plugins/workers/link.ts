@@ -1,3 +1,4 @@
+import { constants, openSync } from 'node:fs'
 import { type OnReadOpts, Socket } from 'node:net'
 import { AnswerMemory } from './answer-memory.ts'
 import {
@@ -26,9 +27,13 @@ const GATHER_LIMIT = READ_SIZE - FRAME_HEADER
 /** The most that is put together. */
 const JOIN_LIMIT = 65_536
 
-/** The socket of one worker thread: big and streamed answers, files, bodies on demand. */
+/** The socket of one worker thread, and its pipe: big and streamed answers, files, bodies on demand. */
 export class WorkerLink implements Source {
   readonly #socket: Socket
+  /** Where its frames come from: the socket, or the pipe. */
+  #input: Socket
+  readonly #onread: OnReadOpts
+  readonly #closed: (link: WorkerLink) => void
   readonly #jobs: Jobs
   readonly #buffers = new ReadBuffers()
   /** Bytes of a frame that is not complete yet, at the start of the buffer. */
@@ -45,36 +50,47 @@ export class WorkerLink implements Source {
 
   constructor(accepted: Socket, jobs: Jobs, closed: (link: WorkerLink) => void) {
     this.#jobs = jobs
-    this.#socket = reread(accepted, {
+    this.#closed = closed
+    this.#onread = {
       buffer: () => this.#room(),
       callback: (length) => {
         this.#read(this.#buffers.next.subarray(0, this.#kept + length))
         return true
       },
-    })
-    this.#socket.on('error', () => {}) // its worker is gone: the supervisor hears of it from the spawner
-    this.#socket.on('close', () => {
-      this.#memory?.close()
-      closed(this)
-    })
-    this.#socket.resume()
+    }
+    this.#socket = reread(accepted, this.#onread)
+    this.#input = this.#socket
+    this.#listen(this.#socket)
   }
 
   /** What has come over it is not read before its job has room. */
   get isPaused(): boolean {
-    return this.#socket.isPaused()
+    return this.#input.isPaused()
   }
 
   pause(): void {
-    this.#socket.pause()
+    this.#input.pause()
   }
 
   resume(): void {
-    this.#socket.resume()
+    this.#input.resume()
   }
 
   close(): void {
+    this.#input.destroy()
+  }
+
+  #listen(input: Socket): void {
+    input.on('error', () => {}) // its worker is gone: the supervisor hears of it from the spawner
+    input.on('close', () => this.#ended(input))
+    input.resume()
+  }
+
+  #ended(input: Socket): void {
+    if (input !== this.#input) return // what the worker wrote before its end still lies in the pipe
     this.#socket.destroy()
+    this.#memory?.close()
+    this.#closed(this)
   }
 
   /** Where the next read goes: behind what is kept. */
@@ -204,6 +220,7 @@ export class WorkerLink implements Source {
     else if (type === FRAME.pull) void this.#pull(id, payload.readUInt32LE(0))
     else if (type === FRAME.stored) this.#stored(id, payload)
     else if (type === FRAME.memory) this.#offered(payload)
+    else if (type === FRAME.pipe) this.#pipe(payload)
   }
 
   async #file(id: number, payload: Buffer): Promise<void> {
@@ -222,8 +239,21 @@ export class WorkerLink implements Source {
   /** The worker's memory for big answers. */
   #offered(payload: Buffer): void {
     this.#memory ??= AnswerMemory.open(payload.readUInt32LE(0), payload.readUInt32LE(4))
-    const flags = this.#memory ? 0 : TAKEN_REFUSED
-    this.#socket.write(encodeFrame(FRAME.taken, 0, flags))
+    this.#take(this.#memory !== undefined)
+  }
+
+  /** The worker's pipe, by which its frames come from now on: that costs both sides half of what a socket does. */
+  #pipe(payload: Buffer): void {
+    const pipe = openPipe(payload.readUInt32LE(0), payload.readUInt32LE(4), this.#onread)
+    if (pipe) {
+      this.#input = pipe
+      this.#listen(pipe)
+    }
+    this.#take(pipe !== undefined)
+  }
+
+  #take(taken: boolean): void {
+    this.#socket.write(encodeFrame(FRAME.taken, 0, taken ? 0 : TAKEN_REFUSED))
   }
 
   /** The next bytes of an answer lie in the memory. */
@@ -263,4 +293,15 @@ function reread(accepted: Socket, onread: OnReadOpts): Socket {
   const handle = source._handle
   source._handle = null
   return new Socket({ handle, onread } as ConstructorParameters<typeof Socket>[0])
+}
+
+/** The reading end. @returns undefined where that process's descriptors are not for us. */
+function openPipe(pid: number, descriptor: number, onread: OnReadOpts): Socket | undefined {
+  try {
+    const fd = openSync(`/proc/${pid}/fd/${descriptor}`, constants.O_RDONLY | constants.O_NONBLOCK)
+    const options = { fd, readable: true, writable: false, onread }
+    return new Socket(options as ConstructorParameters<typeof Socket>[0])
+  } catch {
+    return undefined // the worker then goes on with the socket
+  }
 }

@@ -246,7 +246,8 @@ export class FakeFront {
 
   #gather(frames: Frame[]): void {
     for (const frame of frames) {
-      if (frame.type === FRAME.memory) this.reply(frame, FRAME.taken, undefined, TAKEN_REFUSED)
+      if (frame.type === FRAME.memory || frame.type === FRAME.pipe)
+        this.reply(frame, FRAME.taken, undefined, TAKEN_REFUSED)
       else this.frames.push(frame)
     }
     this.#look()

@@ -24,6 +24,7 @@ export class NotingJob implements Job {
   wasRepeated = false
   /** What `data` answers. */
   takes = true
+  source: Source | undefined
   received = ''
 
   constructor(environ = 'REQUEST_METHOD\0GET\0', body: Body = { kind: 'none' }) {
@@ -40,7 +41,8 @@ export class NotingJob implements Job {
     this.events.push(`head ${head.replaceAll('\0', '|')}`)
   }
 
-  data(bytes: Buffer, _source: Source): boolean {
+  data(bytes: Buffer, source: Source): boolean {
+    this.source = source
     this.received += bytes.toString('latin1')
     return this.takes
   }

@@ -1,5 +1,13 @@
 import { once } from 'node:events'
-import { closeSync, openSync, readdirSync, readlinkSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -103,11 +111,12 @@ const links = suite<LinkContext>("frames from a worker's socket")
 links.before.each(async (context) => {
   context.folder = new PipeFolder()
   context.books = new Books()
-  context.server = createServer({ pauseOnConnect: true }, (socket) => {
+  const server = createServer({ pauseOnConnect: true }, (socket) => {
     new WorkerLink(socket, context.books, () => {
-      context.closed = true
+      if (context.server === server) context.closed = true // no straggler of the test before
     })
   })
+  context.server = server
   context.closed = false
   context.server.listen(context.folder.file('front-0.sock'))
   await once(context.server, 'listening')
@@ -234,15 +243,19 @@ links(
   },
 )
 
-/** A worker's memory with these bytes, as a MEMORY frame names it. */
-function memory(context: LinkContext, content: Buffer): { fd: number; offer: Buffer } {
-  const path = context.folder.file('memory')
-  writeFileSync(path, content)
-  const fd = openSync(path, 'r')
+/** A frame that names a descriptor of this process. */
+function offer(type: number, fd: number): Buffer {
   const payload = Buffer.alloc(8)
   payload.writeUInt32LE(process.pid, 0)
   payload.writeUInt32LE(fd, 4)
-  return { fd, offer: frame(FRAME.memory, 0, '', payload.toString('latin1')) }
+  return frame(type, 0, '', payload.toString('latin1'))
+}
+
+/** A worker's memory with these bytes. */
+function memory(context: LinkContext, content: Buffer): number {
+  const path = context.folder.file('memory')
+  writeFileSync(path, content)
+  return openSync(path, 'r')
 }
 
 function stored(id: number, offset: number, length: number): Buffer {
@@ -264,8 +277,8 @@ links('what is stored is read from the memory, then FREED is answered', async (c
   const { books, worker } = context
   const content = Buffer.alloc(1_500_000)
   for (let at = 0; at < content.length; at++) content[at] = 97 + (at % 23)
-  const { fd, offer } = memory(context, content)
-  worker.write(offer)
+  const fd = memory(context, content)
+  worker.write(offer(FRAME.memory, fd))
   const [taken] = await once(worker, 'data')
   assert.equal(taken, encodeFrame(FRAME.taken, 0, 0))
   closeSync(fd) // the front has its own
@@ -282,21 +295,78 @@ links('what is stored is read from the memory, then FREED is answered', async (c
   assert.equal(late, encodeFrame(FRAME.freed, 98, 0))
 })
 
-links('a memory that cannot be opened is refused', async ({ worker }) => {
-  const payload = Buffer.alloc(8)
-  payload.writeUInt32LE(process.pid, 0)
-  payload.writeUInt32LE(1_000_000, 4)
-  worker.write(frame(FRAME.memory, 0, '', payload.toString('latin1')))
-  const [answer] = await once(worker, 'data')
-  assert.equal(answer, encodeFrame(FRAME.taken, 0, TAKEN_REFUSED))
+links('a memory or a pipe that cannot be opened is refused', async ({ books, worker }) => {
+  for (const type of [FRAME.memory, FRAME.pipe]) {
+    worker.write(offer(type, 1_000_000))
+    const [answer] = await once(worker, 'data')
+    assert.equal(answer, encodeFrame(FRAME.taken, 0, TAKEN_REFUSED))
+  }
+  worker.write(frame(FRAME.response, 1, HEAD, 'by the socket, then'))
+  while (books.find(1)) await turns(1)
+})
+
+/** Offers a pipe. @returns its writing end, once the front reads the other. */
+async function openPipe({ folder, worker }: LinkContext): Promise<number> {
+  const fd = openSync(folder.file('answers-0'), constants.O_RDWR | constants.O_NONBLOCK)
+  worker.write(offer(FRAME.pipe, fd))
+  const [taken] = await once(worker, 'data')
+  assert.equal(taken, encodeFrame(FRAME.taken, 0, 0))
+  return fd
+}
+
+links('frames come by the pipe from then on, cut at any byte', async (context) => {
+  for (let cut = 1; cut < STREAM.length; cut += 7) {
+    const books = new Books()
+    context.books = books
+    await open(context)
+    const pipe = await openPipe(context)
+    const jobs = [1, 2, 3, 4, 5].map((id) => books.find(id) as NotingJob)
+    writeSync(pipe, STREAM, 0, cut)
+    await turns(2)
+    writeSync(pipe, STREAM, cut)
+    while (books.find(5)) await turns(1)
+    assert.equal(
+      jobs.map(({ received }) => received),
+      ['a whole answer', 'first,second,third', 'half', '', 'last'],
+      `cut at ${cut}`,
+    )
+    closeSync(pipe)
+  }
+})
+
+links('what a worker wrote before its end still lies in its pipe', async (context) => {
+  const pipe = await openPipe(context)
+  const job = context.books.find(1) as NotingJob
+  job.takes = false
+  writeSync(pipe, frame(FRAME.head, 1, HEAD))
+  writeSync(pipe, frame(FRAME.data, 1, '', 'first,'))
+  while (job.received === '') await turns(1) // not read on until the job has room
+  writeSync(pipe, frame(FRAME.data, 1, '', 'last'))
+  writeSync(pipe, frame(FRAME.end, 1))
+  closeSync(pipe)
+  context.worker.end()
+  await once(context.worker, 'close')
+  assert.is(job.received, 'first,')
+  assert.not.ok(context.closed)
+  job.takes = true
+  job.source?.resume()
+  while (!context.closed) await turns(1)
+  assert.is(job.received, 'first,last')
+  assert.is(job.events.at(-1), 'end')
+})
+
+links('the end of the pipe ends the connection', async (context) => {
+  closeSync(await openPipe(context))
+  await once(context.worker, 'close')
+  while (!context.closed) await turns(1)
 })
 
 links(
   'a place outside the memory ends the connection, which closes the memory',
   async (context) => {
     const { worker } = context
-    const { fd, offer } = memory(context, Buffer.from('short'))
-    worker.write(offer)
+    const fd = memory(context, Buffer.from('short'))
+    worker.write(offer(FRAME.memory, fd))
     await once(worker, 'data')
     closeSync(fd)
     worker.write(Buffer.concat([frame(FRAME.head, 1, HEAD), stored(1, 0, 6)]))

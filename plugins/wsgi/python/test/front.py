@@ -18,7 +18,7 @@ SPAWNER = os.path.join(os.path.dirname(FOLDER), "spawner.py")
 APPS = os.path.join(FOLDER, "apps")
 SLOT = struct.Struct("<BBBBIIIQQII")
 FRAME = struct.Struct("<IIBBHI")
-RESPONSE, HEAD, DATA, END, ABORT, INFORMATION, FILE, PULL, MARK, HELLO, MEMORY, STORED = range(1, 13)
+RESPONSE, HEAD, DATA, END, ABORT, INFORMATION, FILE, PULL, MARK, HELLO, MEMORY, STORED, PIPE = range(1, 14)
 BODY, TAKEN, FREED = 16, 17, 18
 IN_USE = 1 << 63
 LIMIT = 8.0
@@ -60,6 +60,8 @@ class Front:
         self.taken_events = 0
         self.reads_memory = config.pop("reads_memory", False)
         self.memories: dict[object, int] = {}
+        self.reads_pipes = config.pop("reads_pipes", False)
+        self.pipes: dict[int, socket.socket] = {}
         self.next_request = 1
         self.queue = self.answers = None
         self.create_shared_files()
@@ -175,7 +177,7 @@ class Front:
         except ConnectionError:
             data = b""
         if not data:
-            source.close()
+            self.forget(source)
             return
         buffer = self.buffers.setdefault(source, bytearray())
         buffer += data
@@ -183,6 +185,14 @@ class Front:
             self.take_events(buffer)
         else:
             self.take_frames(source, buffer)
+
+    def forget(self, source: object) -> None:
+        """It has ended."""
+        if isinstance(source, int):
+            os.close(source)
+            del self.buffers[source], self.pipes[source]
+        else:
+            source.close()
 
     def take_events(self, buffer: bytearray) -> None:
         *lines, rest = bytes(buffer).split(b"\n")
@@ -193,10 +203,12 @@ class Front:
     def take_frames(self, source: object, buffer: bytearray) -> None:
         while len(buffer) >= 16 and len(buffer) >= 16 + FRAME.unpack_from(buffer)[0]:
             size = 16 + FRAME.unpack_from(buffer)[0]
-            frame = Frame(source, bytes(buffer[:16]), bytes(buffer[16:size]))
+            frame = Frame(self.pipes.get(source, source), bytes(buffer[:16]), bytes(buffer[16:size]))
             del buffer[:size]
             if frame.kind == MEMORY:
                 self.take_memory(frame)
+            elif frame.kind == PIPE:
+                self.take_pipe(frame)
             else:
                 self.frames.append(frame)
 
@@ -205,6 +217,14 @@ class Front:
             pid, descriptor = struct.unpack("<II", frame.body)
             self.memories[frame.way] = os.open(f"/proc/{pid}/fd/{descriptor}", os.O_RDONLY)
         self.reply(frame, TAKEN, flags=0 if self.reads_memory else 1)
+
+    def take_pipe(self, frame: Frame) -> None:
+        if self.reads_pipes:
+            pid, descriptor = struct.unpack("<II", frame.body)
+            pipe = os.open(f"/proc/{pid}/fd/{descriptor}", os.O_RDONLY | os.O_NONBLOCK)
+            self.buffers[pipe] = bytearray()
+            self.pipes[pipe] = frame.way
+        self.reply(frame, TAKEN, flags=0 if self.reads_pipes else 1)
 
     def read_stored(self, frame: Frame) -> bytes:
         offset, size = struct.unpack("<QQ", frame.body)
@@ -306,10 +326,11 @@ class Front:
             if isinstance(way, socket.socket):
                 way.close()
         self.control.close()
-        for descriptor in (self.queue, self.answers, *self.memories.values()):
+        for descriptor in (self.queue, self.answers, *self.memories.values(), *self.pipes):
             if descriptor is not None:
                 os.close(descriptor)
-        self.buffers.pop(self.answers, None)
+        for descriptor in (self.answers, *self.pipes):
+            self.buffers.pop(descriptor, None)
         self.answers = None
         try:
             self.wait_spawner()

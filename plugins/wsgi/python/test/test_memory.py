@@ -16,8 +16,10 @@ def pattern(size: int) -> bytes:
 
 @unittest.skipUnless(hasattr(os, "memfd_create"), "this system has no memfd_create")
 class MemoryTest(unittest.TestCase):
+    reads_pipes = False
+
     def setUp(self) -> None:
-        self.front = Front("zoo:app", reads_memory=True).boot()
+        self.front = Front("zoo:app", reads_memory=True, reads_pipes=self.reads_pipes).boot()
         self.addCleanup(self.front.close)
 
     def ask(self, path: str, query: object, **extra) -> Frame:

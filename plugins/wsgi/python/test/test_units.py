@@ -171,8 +171,9 @@ class LinkTest(unittest.TestCase):
         self.link = link.Link.__new__(link.Link)
         self.link.entry = 5
         self.link.socket, self.far = socket.socketpair()
+        self.link.output = self.link.socket.fileno()
         self.far.settimeout(8)
-        self.addCleanup(self.link.socket.close)
+        self.addCleanup(self.link.close)
         self.addCleanup(self.far.close)
 
     def read(self, size: int) -> bytes:
@@ -185,23 +186,27 @@ class LinkTest(unittest.TestCase):
         body = os.urandom(40_000)
         wanted = protocol.FRAME.pack(40_004, 9, 1, 0, 5, 4) + b"head" + body
         for first in (0, 3, 16, 20, 21, 30_000, 40_020):
-            with self.subTest(first=first):
-                partial = mock.Mock(wraps=self.link.socket)
-                partial.sendmsg = lambda parts, first=first: self.far_part(parts, first)
-                whole = self.link.socket
-                self.link.socket = partial
-                thread = threading.Thread(target=self.link.send, args=(9, 1, b"head", body))
-                thread.start()
-                self.assertEqual(self.read(len(wanted)), wanted)
-                thread.join(8)
-                self.link.socket = whole
+            with self.subTest(first=first), mock.patch.object(os, "writev", self.write_part(first)):
+                self.assert_sends(wanted, 9, 1, b"head", body)
 
-    def far_part(self, parts, first: int) -> int:
-        self.whole_send(b"".join(parts)[:first])
-        return first
+    def test_partial_writes_are_completed(self) -> None:
+        wanted = protocol.FRAME.pack(1_000, 9, 3, 0, 5, 0) + b"x" * 1_000
+        for first in (0, 1, 16, 500, 1_016):
+            part = self.write_part(first)
+            writes = iter([lambda output, data, part=part: part(output, [data]), os.write])
+            write = mock.Mock(side_effect=lambda *arguments, writes=writes: next(writes)(*arguments))
+            with self.subTest(first=first), mock.patch.object(link, "write", write):
+                self.assert_sends(wanted, 9, 3, b"", b"x" * 1_000)
 
-    def whole_send(self, data: bytes) -> None:
-        self.link.socket.sendall(data)
+    def assert_sends(self, wanted: bytes, *arguments: object) -> None:
+        thread = threading.Thread(target=self.link.send, args=arguments)
+        thread.start()
+        self.assertEqual(self.read(len(wanted)), wanted)
+        thread.join(8)
+
+    def write_part(self, first: int):
+        """A write that a signal interrupts after so many bytes."""
+        return lambda output, parts: os.write(output, b"".join(parts)[:first]) if first else 0
 
     def test_end_of_file_is_the_fronts_end(self) -> None:
         self.far.close()
@@ -215,10 +220,12 @@ class LinkTest(unittest.TestCase):
             self.assertRaises(protocol.ProtocolError, self.link.receive, protocol.BODY, memoryview(bytearray(5)))
 
     def test_a_failure_within_a_frame_ends_the_connection(self) -> None:
-        near = self.link.socket
-        self.link.socket = mock.Mock(sendall=mock.Mock(side_effect=KeyError("from a signal handler")), close=near.close)
-        self.assertRaises(KeyError, self.link.send, 1, protocol.DATA, b"", b"x")
-        self.assertEqual(near.fileno(), -1)
+        source, self.link.output = os.pipe()
+        self.addCleanup(os.close, source)
+        with mock.patch.object(link, "write", side_effect=KeyError("from a signal handler")):
+            self.assertRaises(KeyError, self.link.send, 1, protocol.DATA, b"", b"x")
+        self.assertEqual((self.link.socket.fileno(), self.link.output), (-1, -1))
+        self.assertEqual(os.read(source, 1), b"")  # its end
 
 
 class FileWrapperTest(unittest.TestCase):

@@ -1,4 +1,4 @@
-"""A worker thread's stream socket to one front: streams, files, big answers, bodies on demand."""
+"""A worker thread's connection to one front: streams, files, big answers, bodies on demand."""
 from __future__ import annotations
 
 import os
@@ -6,7 +6,7 @@ import os
 from .memory import AREA_SIZE, AnswerMemory, create_memory
 from .protocol import (
     DATA, END, FILE, FILE_PAYLOAD, FRAME, FRAME_HEAD, FREED, HEAD, HELLO, HELLO_PAYLOAD, MEMORY,
-    MEMORY_PAYLOAD, REFUSED, RESPONSE, STORED, STORED_PAYLOAD, TAKEN, VERSION, FrontGone, ProtocolError,
+    OFFER_PAYLOAD, PIPE, REFUSED, RESPONSE, STORED, STORED_PAYLOAD, TAKEN, VERSION, FrontGone, ProtocolError,
 )  # fmt: skip
 
 COPY_LIMIT = 16_384
@@ -14,6 +14,7 @@ COPY_LIMIT = 16_384
 STORE_LIMIT = 65_536
 # The kernel grants what it will: the more, the fewer turns a big answer takes.
 SEND_BUFFER = 1 << 20
+write = os.write
 
 
 class Link:
@@ -23,13 +24,32 @@ class Link:
         import socket
 
         self.entry = entry
+        self.memory: AnswerMemory | None = None
+        self.offered = False
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # where frames go: the socket, or a pipe
+        self.output = self.socket.fileno()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         with self:
             self.socket.connect(path)
-        self.memory: AnswerMemory | None = None
-        self.offered = False
         self.send(0, HELLO, body=HELLO_PAYLOAD.pack(VERSION, os.getpid()))
+        with self:
+            self.open_pipe()
+
+    def open_pipe(self) -> None:
+        """Go on with a pipe where the front can read ours: that costs both half of what the socket does."""
+        source, output = os.pipe()
+        try:
+            taken = self.offer(PIPE, source)
+        except BaseException:
+            os.close(output)
+            raise
+        finally:
+            os.close(source)
+        if taken:
+            self.output = output
+        else:
+            os.close(output)
 
     def send_body(self, request: int, kind: int, head: bytes, body: bytes, flags: int = 0) -> None:
         """A RESPONSE, HEAD or DATA frame; a large body goes through the memory, in frames that mean the same."""
@@ -55,39 +75,44 @@ class Link:
             self.offered = True
             memory = create_memory()
             if memory is not None:
-                self.send(0, MEMORY, body=MEMORY_PAYLOAD.pack(os.getpid(), memory.descriptor))
-                _, flags = self.receive(TAKEN)
-                if flags & REFUSED:
-                    memory.close()
-                else:
+                if self.offer(MEMORY, memory.descriptor):
                     self.memory = memory
+                else:
+                    memory.close()
         return self.memory is not None
+
+    def offer(self, kind: int, descriptor: int) -> bool:
+        """Whether the front has taken it."""
+        self.send(0, kind, body=OFFER_PAYLOAD.pack(os.getpid(), descriptor))
+        _, flags = self.receive(TAKEN)
+        return not flags & REFUSED
 
     def put(self, frames: bytes) -> None:
         """Send whole frames."""
         try:
-            self.socket.sendall(frames)
+            sent = write(self.output, frames)
+            if sent < len(frames):
+                self.put_rest(memoryview(frames)[sent:])
         except BaseException as error:
             self.__exit__(type(error), error, None)
             raise
+
+    def put_rest(self, view: memoryview) -> None:
+        """A signal's handler has run in the middle of a write."""
+        while len(view):
+            view = view[write(self.output, view) :]
 
     def send(self, request: int, kind: int, head: bytes = b"", body: bytes = b"", flags: int = 0) -> None:
         prefix = FRAME.pack(len(head) + len(body), request, kind, flags, self.entry, len(head)) + head
         if len(body) <= COPY_LIMIT:
             self.put(prefix + body)
             return
-        try:
-            self.send_rest(prefix, body, self.socket.sendmsg((prefix, body)))
-        except BaseException as error:
-            self.__exit__(type(error), error, None)
-            raise
-
-    def send_rest(self, prefix: bytes, body: bytes, sent: int) -> None:
-        if sent < len(prefix):
-            self.socket.sendall(prefix[sent:])
-            sent = len(prefix)
-        if sent < len(prefix) + len(body):
-            self.socket.sendall(memoryview(body)[sent - len(prefix) :])
+        with self:
+            sent = os.writev(self.output, (prefix, body))
+            if sent < len(prefix):
+                self.put_rest(memoryview(prefix)[sent:])
+                sent = len(prefix)
+            self.put_rest(memoryview(body)[sent - len(prefix) :])
 
     def offer_file(self, request: int, descriptor: int, offset: int, size: int) -> bool:
         """Offer a file to the front; true when the front has taken it and will end the answer itself."""
@@ -118,12 +143,18 @@ class Link:
                 raise ConnectionError("end of file")
             view = view[count:]
 
+    def close(self) -> None:
+        output, self.output = self.output, -1  # by now the number may be another file's
+        if output not in (-1, self.socket.fileno()):
+            os.close(output)
+        self.socket.close()
+
     def __enter__(self) -> Link:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None:
-            self.socket.close()
+            self.close()
         if isinstance(error, OSError):
             raise FrontGone(*error.args) from error
 

@@ -43,14 +43,14 @@ class Lane:
         if not is_dead(front_socket(self.directory, front)):
             return False
         if link is not None:
-            link.socket.close()
+            link.close()
             del self.links[front]
         self.entry[CURRENT] = 0
         return True
 
     def close(self) -> None:
         for link in self.links.values():
-            link.socket.close()
+            link.close()
 
 
 class SharedFiles:
