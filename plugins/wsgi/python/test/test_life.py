@@ -35,6 +35,26 @@ class LifeCase(unittest.TestCase):
         return event
 
 
+@unittest.skipUnless(hasattr(os, "SCHED_BATCH"), "only Linux has the policy")
+class SchedulingTest(LifeCase):
+    crowd = 4 * (os.cpu_count() or 1) + 1
+
+    def test_workers_of_a_crowd_do_not_interrupt_each_other(self) -> None:
+        for workers, policy in ((self.crowd, os.SCHED_BATCH), (self.crowd - 1, os.SCHED_OTHER)):
+            front = self.front(workers=workers, threads=2).boot(1)
+            held = [self.hold(front) for _ in range(2)]
+            threads = os.listdir(f"/proc/{front.board[0]}/task")
+            self.assertEqual([os.sched_getscheduler(int(thread)) for thread in threads], [policy] * 3)
+            for frame in held:
+                front.reply(frame, BODY, b"x", 1)
+
+    def test_a_policy_that_somebody_has_chosen_stays(self) -> None:
+        front = self.front(workers=self.crowd)
+        os.sched_setscheduler(front.pid, os.SCHED_IDLE, os.sched_param(0))  # the spawner's: workers inherit it
+        front.boot(1)
+        self.assertEqual(os.sched_getscheduler(front.board[0]), os.SCHED_IDLE)
+
+
 class SpawnerTest(LifeCase):
     def test_events_of_a_start_in_order(self) -> None:
         front = self.boot()
