@@ -274,7 +274,7 @@ function resolveTarget(head: Head, host: string | undefined): boolean {
   // RFC 9113 §3.4: reserved, and never to be taken for a request
   if (method === 'PRI') return fails(head, 400, 'HTTP/2 preface')
   if (url.charCodeAt(0) !== 47 /* / */ && !resolveOtherForm(head, host)) return false
-  if (isKnownKind(method)) return true
+  if (isKnownMethod(method)) return true
   // gunicorn's answer for lower case, which is rather a mistake than a method
   return fails(head, /[a-z]/.test(method) ? 400 : 501, 'method not implemented')
 }
@@ -308,7 +308,7 @@ function resolveOtherForm(head: Head, host: string | undefined): boolean {
 }
 
 /** Methods are upper case by convention (gunicorn refuses others, too); any of that kind is the application's affair. */
-const isKnownKind = (method: string) =>
+export const isKnownMethod = (method: string) =>
   method === 'GET' || method === 'POST' || /^[A-Z][-A-Z0-9$_.]{1,19}$/.test(method)
 
 /** RFC 9112 §6: exactly one way to tell where the body ends, or none. */

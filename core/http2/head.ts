@@ -1,16 +1,8 @@
+import { isForbiddenTrailer } from '../http/chunked.ts'
 import type { Limits } from '../http/limits.ts'
-import { canonicalAuthority, isHost } from '../http/syntax.ts'
-
-/** What the head of a request says, in HTTP/1.1's terms. */
-export interface RequestHead {
-  readonly method: string
-  readonly url: string
-  /** Names and values in turn; the first is `host`. */
-  readonly fields: string[]
-  /** Of the body; -1 where it is not announced. */
-  readonly length: number
-  readonly expectsContinue: boolean
-}
+import { isKnownMethod } from '../http/parser.ts'
+import { canonicalAuthority, isHost, TOKEN } from '../http/syntax.ts'
+import { type Field, KIND } from './field.ts'
 
 /** Why a head is refused. */
 export interface Refused {
@@ -18,82 +10,191 @@ export interface Refused {
   readonly reason: string
 }
 
-const refused = (status: number, reason: string): Refused => ({ status, reason })
+/** What becomes of a request: it is served, answered at once, or its stream is reset (RFC 9113 §8.1.1). */
+export type Outcome = 'good' | 'refused' | 'malformed'
 
 const PATH = /^\/[!"$-~]*$/
-const NONE = refused(0, '')
-
-/**
- * Reads what nghttp2 has decoded, which checks characters of names and values, and that pseudo-header fields are there
- * once (RFC 9113 §8.2, §8.3). What is left is what HTTP/1.1's parser demands too.
- */
-export function readHead(
-  raw: readonly string[],
-  hasBody: boolean,
-  limits: Limits,
-): RequestHead | Refused {
-  const names = { method: '', url: '', authority: '', host: '', length: '', expect: '' }
-  const fields = ['host', '']
-  const fault = collect(raw, names, fields, limits)
-  if (fault !== NONE) return fault
-  const { method, url, authority, host, length, expect } = names
-  if (method === 'CONNECT') return refused(501, 'CONNECT is not supported')
-  if (!PATH.test(url) && !(url === '*' && method === 'OPTIONS')) return refused(400, 'invalid path')
-  if (method.length + url.length + VERSION > limits.requestLine) {
-    return refused(414, 'request line too long')
-  }
-  if (authority !== '' && host !== '' && canonical(authority) !== canonical(host)) {
-    return refused(400, 'the host is not that of the authority')
-  }
-  const name = authority || host
-  if (!isHost(name)) return refused(400, 'invalid host')
-  if (expect !== '' && expect !== '100-continue') return refused(417, 'unknown expectation')
-  fields[1] = name
-  // who reads HTTP/1.1's fields sees a body by them
-  if (hasBody && length === '') fields.push('transfer-encoding', 'chunked')
-  const declared = length === '' ? -1 : Number(length)
-  if (declared > limits.body) return refused(413, 'body too large')
-  return { method, url, fields, length: declared, expectsContinue: expect !== '' && hasBody }
-}
-
-type Names = Record<'method' | 'url' | 'authority' | 'host' | 'length' | 'expect', string>
-
+const SCHEME = /^[A-Za-z][-A-Za-z0-9+.]*$/
 /** As `GET / HTTP/2.0` has it. */
 const VERSION = ' '.length + ' HTTP/2.0'.length
-const canonical = (text: string) => canonicalAuthority(text, 'https')
+/** No host, so that it is refused as such. */
+const SEVERAL = ' '
+/** A number that is exact. */
+const MOST_DIGITS = 15
 
-/** Sorts the fields. @returns NONE where all is well. */
-function collect(raw: readonly string[], names: Names, fields: string[], limits: Limits): Refused {
-  let size = 0
-  let count = 0
-  for (let index = 0; index < raw.length; index += 2) {
-    const name = raw[index] as string
-    const value = raw[index + 1] as string
-    size += name.length + value.length + 4
-    if (name.charCodeAt(0) === COLON) {
-      takePseudo(names, name, value)
-      continue
-    }
-    if (++count > limits.fields) return refused(431, 'too many fields')
-    if (name.length + value.length + 2 > limits.fieldSize) return refused(431, 'field too long')
-    // a name with an underscore could pass for another (`x_forwarded_for`): dropped, as over HTTP/1.1
-    if (name.includes('_')) continue
-    if (name === 'host') {
-      if (names.host !== '') return refused(400, 'more than one host')
-      names.host = value
-      continue
-    }
-    if (name === 'content-length') names.length = value
-    else if (name === 'expect') names.expect = value.toLowerCase()
-    fields.push(name, value)
+/** What the head of a request says, in HTTP/1.1's terms; one is used again for all requests of a server. */
+export class RequestHead {
+  status = 0
+  reason = ''
+  method = ''
+  url = ''
+  /** Names and values in turn; the first is `host`. */
+  fields: string[] = []
+  /** Those that are dropped for an underscore in their name, in the same way; undefined: there are none. */
+  dropped: string[] | undefined = undefined
+  /** Of the body; -1 where it is not announced. */
+  length = -1
+  expectsContinue = false
+  #scheme = ''
+  #authority: string | undefined
+  #host: string | undefined
+  #lengthField: string | undefined
+  #expect = ''
+
+  /** Reads what HPACK has decoded; strictly, as HTTP/1.1's parser. */
+  read(decoded: readonly Field[], hasBody: boolean, limits: Limits): Outcome {
+    this.#clear()
+    const outcome = this.#collect(decoded, limits)
+    if (outcome !== 'good') return outcome
+    const { method, url } = this
+    if (method === '') return 'malformed'
+    if (method === 'CONNECT') return this.#connect()
+    if (url === '' || !SCHEME.test(this.#scheme)) return 'malformed'
+    return this.#resolve(hasBody, limits)
   }
-  return size > limits.head ? refused(431, 'head too large') : NONE
+
+  refuse(status: number, reason: string): 'refused' {
+    this.status = status
+    this.reason = reason
+    return 'refused'
+  }
+
+  #clear(): void {
+    this.method = ''
+    this.url = ''
+    this.fields = ['host', '']
+    this.dropped = undefined
+    this.length = -1
+    this.#scheme = ''
+    this.#authority = undefined
+    this.#host = undefined
+    this.#lengthField = undefined
+    this.#expect = ''
+  }
+
+  /** Sorts the fields; all of them are looked at, as a malformed one counts more than one too many. */
+  #collect(decoded: readonly Field[], limits: Limits): Outcome {
+    let size = 0
+    let count = 0
+    let outcome: Outcome = 'good'
+    for (let index = 0; index < decoded.length; index++) {
+      const field = decoded[index] as Field
+      const { name, value, kind } = field
+      const length = name.length + value.length
+      size += length + ': \r\n'.length
+      if (kind >= KIND.method && kind <= KIND.path) {
+        // RFC 9113 §8.3: before all others, and once
+        if (count > 0 || !this.#takePseudo(kind, value)) return 'malformed'
+        continue
+      }
+      count++
+      if (length + 2 > limits.fieldSize) outcome = this.refuse(431, 'field too long')
+      if (kind === KIND.plain) this.fields.push(name, value)
+      else if (kind === KIND.malformed || !this.#take(kind, name, value)) return 'malformed'
+    }
+    if (count > limits.fields) return this.refuse(431, 'too many fields')
+    return size > limits.head ? this.refuse(431, 'head too large') : outcome
+  }
+
+  #takePseudo(kind: number, value: string): boolean {
+    if (kind === KIND.authority) {
+      if (this.#authority !== undefined) return false
+      this.#authority = value
+      return true
+    }
+    const before = kind === KIND.method ? this.method : kind === KIND.path ? this.url : this.#scheme
+    if (value === '' || before !== '') return false
+    if (kind === KIND.path) this.url = value
+    else if (kind === KIND.scheme) this.#scheme = value
+    else this.method = value
+    return true
+  }
+
+  #take(kind: number, name: string, value: string): boolean {
+    switch (kind) {
+      case KIND.dropped:
+        this.dropped ??= []
+        this.dropped.push(name, value)
+        return true
+      case KIND.host:
+        this.#host = this.#host === undefined ? value : SEVERAL
+        return true
+      case KIND.length:
+        if (this.#lengthField !== undefined || !/^\d+$/.test(value)) return false
+        this.#lengthField = value
+        break
+      case KIND.expect:
+        this.#expect = value.toLowerCase()
+    }
+    this.fields.push(name, value)
+    return true
+  }
+
+  #connect(): Outcome {
+    if (this.url !== '' || this.#scheme !== '') return 'malformed'
+    return isHost(this.#authority ?? '')
+      ? this.refuse(501, 'CONNECT is not supported')
+      : 'malformed'
+  }
+
+  #resolve(hasBody: boolean, limits: Limits): Outcome {
+    const { method, url } = this
+    const length = this.#lengthField
+    if (!isToken(method)) return 'malformed'
+    if (!hasBody && length !== undefined && Number(length) !== 0) return 'malformed'
+    if (!PATH.test(url) && !(url === '*' && method === 'OPTIONS')) {
+      return this.refuse(400, 'invalid path')
+    }
+    if (method.length + url.length + VERSION > limits.requestLine) {
+      return this.refuse(414, 'request line too long')
+    }
+    const name = this.#resolveHost()
+    if (name === undefined) return this.refuse(400, 'the host is not that of the authority')
+    if (!isHost(name)) return this.refuse(400, 'invalid host')
+    if (!isKnownMethod(method)) {
+      return this.refuse(/[a-z]/.test(method) ? 400 : 501, 'method not implemented')
+    }
+    if (this.#expect !== '' && this.#expect !== '100-continue') {
+      return this.refuse(417, 'unknown expectation')
+    }
+    this.fields[1] = name
+    // who reads HTTP/1.1's fields sees a body by them
+    if (hasBody && length === undefined) this.fields.push('transfer-encoding', 'chunked')
+    this.expectsContinue = this.#expect !== '' && hasBody
+    return length === undefined ? 'good' : this.#resolveLength(length, limits)
+  }
+
+  /** @returns undefined where they contradict each other. */
+  #resolveHost(): string | undefined {
+    const authority = this.#authority
+    const host = this.#host
+    if (authority === undefined || authority === '') return host ?? ''
+    if (host === undefined || host === authority) return authority
+    return canonical(authority) === canonical(host) ? authority : undefined
+  }
+
+  #resolveLength(length: string, limits: Limits): Outcome {
+    this.length = length.length > MOST_DIGITS ? Number.POSITIVE_INFINITY : Number(length)
+    return this.length > limits.body || this.length === Number.POSITIVE_INFINITY
+      ? this.refuse(413, 'body too large')
+      : 'good'
+  }
 }
 
-const COLON = 58
+const canonical = (text: string) => canonicalAuthority(text, 'https')
 
-function takePseudo(names: Names, name: string, value: string): void {
-  if (name === ':method') names.method = value
-  else if (name === ':path') names.url = value
-  else if (name === ':authority') names.authority = value
+function isToken(text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (TOKEN[text.charCodeAt(at)] !== 1) return false
+  return true
+}
+
+/** @returns names and values in turn; undefined where one cannot stand behind a body (RFC 9113 §8.1). */
+export function readTrailers(decoded: readonly Field[]): string[] | undefined {
+  const trailers: string[] = []
+  for (const { name, value, kind } of decoded) {
+    if (kind === KIND.dropped) continue
+    if (kind !== KIND.plain || isForbiddenTrailer(name)) return undefined
+    trailers.push(name, value)
+  }
+  return trailers
 }

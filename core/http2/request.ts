@@ -13,8 +13,8 @@ export class Http2Request extends LeanRequest {
   override readonly httpVersionMajor: number = 2
   readonly #stream: StreamSource
 
-  constructor({ method, url, fields }: RequestHead, socket: Socket, stream: StreamSource) {
-    super(method, url, 0, fields, socket, stream)
+  constructor({ method, url, fields, dropped }: RequestHead, socket: Socket, stream: StreamSource) {
+    super(method, url, 0, fields, socket, stream, dropped)
     this.#stream = stream
   }
 

@@ -1,19 +1,21 @@
-import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { LeanResponse } from '../http/lean-response.ts'
-import type { AnswerSink, Callback } from '../http/response-body.ts'
-import { dateLine, nodeError } from '../http/response-head.ts'
+import type { PreparedHead } from '../http/prepared-head.ts'
+import type { Callback } from '../http/response-body.ts'
+import { nodeError } from '../http/response-head.ts'
 import type { Http2Request } from './request.ts'
+import type { Http2Stream } from './stream.ts'
 
 type Chunk = string | Uint8Array
 
-/** A response over an HTTP/2 stream. Status and fields are made as for HTTP/1.1; what differs is how they leave. */
+/** A response over HTTP/2. Status and fields are made as for HTTP/1.1; what differs is how they leave. */
 export class Http2Response extends LeanResponse {
-  readonly #stream: ServerHttp2Stream
+  readonly #stream: Http2Stream
+  #prepared: PreparedHead | undefined = undefined
 
-  constructor(request: Http2Request, stream: ServerHttp2Stream, sink: AnswerSink) {
-    // the stream takes the socket's place: it is written to, corked and watched in the same way
-    super(request, stream as unknown as Socket, true, sink)
+  constructor(request: Http2Request, stream: Http2Stream) {
+    // the stream takes the socket's place: it is written to and watched in the same way
+    super(request, stream as unknown as Socket, true, stream)
     this.#stream = stream
   }
 
@@ -23,8 +25,14 @@ export class Http2Response extends LeanResponse {
     return this
   }
 
+  protected override writePrepared(head: PreparedHead): void {
+    super.writePrepared(head)
+    // unless somebody has added to it
+    if (this.lines === head.lines) this.#prepared = head
+  }
+
   protected override sendHead(): void {
-    this.#respond(-1, !this.hasBody)
+    this.#respond(-1)
   }
 
   protected override writeBody(
@@ -32,56 +40,62 @@ export class Http2Response extends LeanResponse {
     encoding: BufferEncoding | undefined,
     done: Callback,
   ): boolean {
-    if (!this.headSent) this.#respond(-1, false)
-    if (this.#isGone) {
+    if (!this.headSent) this.#respond(-1)
+    if (this.#stream.destroyed) {
       process.nextTick(done, nodeError(Error, 'ERR_STREAM_DESTROYED', 'the stream is closed'))
       return true
     }
-    return this.#stream.write(this.#cut(chunk, encoding), done)
+    this.#stream.push(this.#cut(toBytes(chunk, encoding)), done)
+    return this.#stream.pending < this.#stream.writableHighWaterMark
   }
 
   protected override endBody(chunk: Chunk | undefined, encoding: BufferEncoding | undefined): void {
     const { sink } = this
     const stream = this.#stream
     this.finished = true
-    if (sink === undefined || this.#isGone) return
-    if (!this.headSent) this.#respond(sizeOf(chunk, encoding), !this.hasBody || isEmpty(chunk))
-    const bytes = this.hasBody && !isEmpty(chunk) ? this.#cut(chunk as Chunk, encoding) : undefined
-    while (stream.writableCorked > 0) stream.uncork()
-    if (this.hasBody && this.bodyBytes < this.declared) {
-      // shorter than it says: it must not end as if it were whole
-      if (bytes) stream.write(bytes)
-      return sink.breakOff(undefined, false)
-    }
-    if (bytes) stream.end(bytes)
-    else if (!stream.writableEnded) stream.end()
+    if (sink === undefined || stream.destroyed) return
+    const isPlain = typeof chunk === 'string' && isOneToOne(encoding)
+    const body = isPlain || chunk === undefined ? chunk : toBytes(chunk, encoding)
+    const size = body === undefined ? 0 : sizeOf(body, encoding)
+    if (!this.headSent) this.#respond(size)
+    if (stream.destroyed) return
+    if (!this.hasBody) stream.finish(undefined, 0, 'latin1', '')
+    else if (!this.#endWith(body, size, encoding)) return sink.breakOff(undefined, false)
     sink.answered(true, false)
   }
 
   protected override interim(text: string, callback: Callback | undefined): void {
-    if (this.canInform && !this.#isGone) this.#stream.additionalHeaders(fieldsOf(text))
+    if (this.canInform && !this.#stream.destroyed) this.#stream.inform(text)
     if (callback) process.nextTick(callback)
   }
 
-  /** Its client has given it up, and the event that says so is still to come. */
-  get #isGone(): boolean {
-    return this.#stream.destroyed || this.#stream.closed
+  /** @returns false where it is shorter than it says: it must not end as if it were whole. */
+  #endWith(body: Chunk | undefined, size: number, encoding: BufferEncoding | undefined): boolean {
+    const stream = this.#stream
+    const room = this.declared < 0 ? size : this.declared - this.bodyBytes
+    if (size > room) {
+      const bytes = this.#cut(toBytes(body as Chunk, encoding))
+      stream.finish(bytes, bytes.length, 'latin1', this.trailerLines)
+      return true
+    }
+    this.bodyBytes += size
+    if (this.bodyBytes < this.declared) {
+      if (body !== undefined) stream.push(toBytes(body, encoding), undefined)
+      return false
+    }
+    stream.finish(body, size, encoding ?? 'utf8', this.trailerLines)
+    return true
   }
 
-  /** @param length of the body, where all of it is known. */
-  #respond(length: number, isAll: boolean): void {
+  /** @param length of the body, where all of it is known; else -1. */
+  #respond(length: number): void {
     this.headSent = true
-    if (this.#isGone) return
+    if (this.#stream.destroyed) return
     // RFC 9113 §8.1: there is no final answer of that kind, and no change of protocols
     if (this.statusCode < 200) return this.sink?.breakOff(undefined, false)
-    const date = this.sendDate && !this.dateGiven ? dateLine() : ''
-    const headers = fieldsOf(this.lines + date)
-    const size = this.#announce(length)
-    if (size >= 0) headers['content-length'] = size
-    const waitForTrailers = this.trailerGiven || this.trailerLines !== ''
-    if (waitForTrailers) this.#stream.once('wantTrailers', () => this.#sendTrailers())
-    const endStream = isAll && !waitForTrailers
-    this.#stream.respond(headers, { endStream, waitForTrailers, sendDate: false } as object)
+    const hasDate = this.sendDate && !this.dateGiven
+    const lines = this.lines as string
+    this.#stream.respond(this.statusCode, lines, this.#prepared, hasDate, this.#announce(length))
   }
 
   /** @returns the Content-Length; -1 for none. */
@@ -95,67 +109,21 @@ export class Http2Response extends LeanResponse {
   }
 
   /** Bytes beyond the declared length would make the answer malformed: they are not sent. */
-  #cut(chunk: Chunk, encoding: BufferEncoding | undefined): Uint8Array {
-    const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
+  #cut(bytes: Uint8Array): Uint8Array {
     const room = this.declared < 0 ? bytes.length : this.declared - this.bodyBytes
     const size = Math.min(bytes.length, room)
     this.bodyBytes += size
     return size === bytes.length ? bytes : bytes.subarray(0, size)
   }
-
-  #sendTrailers(): void {
-    if (!this.#isGone) this.#stream.sendTrailers(addFields({}, this.trailerLines, 0))
-  }
 }
 
-const isEmpty = (chunk: Chunk | undefined) => chunk === undefined || chunk.length === 0
+const toBytes = (chunk: Chunk, encoding: BufferEncoding | undefined): Uint8Array =>
+  typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
 
-function sizeOf(chunk: Chunk | undefined, encoding: BufferEncoding | undefined): number {
-  if (chunk === undefined) return 0
-  return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length
-}
+const isOneToOne = (encoding: BufferEncoding | undefined) =>
+  encoding === undefined || encoding === 'latin1' || encoding === 'utf8' || encoding === 'utf-8'
 
-/** The fields of a head as HTTP/1.1 has it. */
-const fieldsOf = (head: string): OutgoingHttpHeaders =>
-  addFields({ ':status': Number(head.slice(9, 12)) }, head, head.indexOf('\n') + 1)
-
-/** Fields of HTTP/1.1's connections, which HTTP/2 has none of (RFC 9113 §8.2.2). */
-const OF_CONNECTIONS = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-])
-
-/** By name as it was written; bounded, as applications choose the names. '' for one that is left out. */
-const names = new Map<string, string>()
-const MAX_NAMES = 500
-
-function nameOf(written: string): string {
-  const known = names.get(written)
-  if (known !== undefined) return known
-  const lower = written.toLowerCase()
-  const name = OF_CONNECTIONS.has(lower) ? '' : lower
-  if (names.size < MAX_NAMES) names.set(written, name)
-  return name
-}
-
-/** Lines become an object; the values of repeated fields are joined (RFC 9110 §5.3), but for cookies. */
-function addFields(fields: OutgoingHttpHeaders, lines: string, start: number) {
-  for (let at = start, end = 0; at < lines.length; at = end + 2) {
-    end = lines.indexOf('\r\n', at)
-    const colon = lines.indexOf(': ', at)
-    if (colon < 0 || colon > end) continue
-    const name = nameOf(lines.slice(at, colon))
-    if (name === '') continue
-    const value = lines.slice(colon + 2, end)
-    const before = fields[name]
-    if (before === undefined) fields[name] = value
-    else
-      fields[name] =
-        name === 'set-cookie' ? [before, value].flat().map(String) : `${before}, ${value}`
-  }
-  return fields
-}
+const sizeOf = (body: Chunk, encoding: BufferEncoding | undefined) =>
+  typeof body !== 'string' || encoding === 'latin1'
+    ? body.length
+    : Buffer.byteLength(body, encoding)

@@ -1,15 +1,11 @@
-import {
-  constants,
-  createServer,
-  type Http2Server as NodeServer,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Door } from '../http/door.ts'
 import { type EngineOptions, type Limits, resolveLimits } from '../http/limits.ts'
 import { refreshDate } from '../http/response-head.ts'
 import { Http2Connection } from './connection.ts'
+import type { ConnectionLife } from './connection-life.ts'
+import { RequestHead } from './head.ts'
+import type { Scheduler } from './sending.ts'
 
 /** What the server tells its clients of itself (RFC 9113 §6.5.2). */
 export interface Http2Settings {
@@ -23,45 +19,48 @@ export interface Http2Settings {
 }
 
 const TICK = 500
-/** Pseudo-header fields. */
-const EXTRA_PAIRS = 8
 
 /** Speaks HTTP/2 on sockets that others accept; requests go to the same door as the engine's. */
-export class Http2Server {
+export class Http2Server implements Scheduler {
   readonly door: Door
+  readonly settings: Http2Settings
   limits: Limits
+  /** The head that was read last. */
+  readonly head = new RequestHead()
   /** Milliseconds, by a clock that is coarse on purpose. */
   now = performance.now()
-  readonly #server: NodeServer
-  readonly #connections = new Set<Http2Connection>()
+  readonly #connections = new Set<ConnectionLife>()
+  /** They have said their last, and are waited for. */
+  readonly #leaving = new Set<ConnectionLife>()
+  /** They have something to write. */
+  #writing: { flush(): void }[] = []
   #isClosing = false
   #timer: NodeJS.Timeout | undefined
-  #accepting: Socket | undefined
 
   constructor(door: Door, options: EngineOptions, settings: Http2Settings) {
     this.door = door
     this.limits = resolveLimits(options)
-    this.#server = createServer({
-      settings: { ...settings, enablePush: false },
-      maxHeaderListPairs: Math.min(this.limits.fields, MANY) + EXTRA_PAIRS,
-      peerMaxConcurrentStreams: settings.maxConcurrentStreams,
-    })
-    this.#server.on('session', (session) => this.#begin(session))
-    this.#server.on('stream', onStream)
-    this.#server.on('sessionError', () => {}) // its 'close' follows
-    this.#server.on('timeout', () => {}) // the clock here tells
+    this.settings = settings
   }
 
   /** Takes a connection whose client begins with HTTP/2's preface. */
   accept(socket: Socket): void {
-    this.#accepting = socket
-    this.#server.emit('connection', socket)
-    this.#accepting = undefined
+    if (this.#timer === undefined) this.#startClock()
+    const connection = new Http2Connection(socket, this)
+    this.#connections.add(connection)
+    ;(socket as Carrying)[CONNECTION] = connection
+    socket.on('data', onData).on('end', onEnd).on('close', onClose).on('drain', onDrain)
+    socket.on('error', ignore) // 'close' follows
+    socket.resume()
+    if (this.#isClosing) connection.close()
   }
 
   /** Other limits, for open connections, too. */
   setLimits(options: EngineOptions): void {
     this.limits = resolveLimits(options)
+    if (this.#timer === undefined) return
+    this.#stopClock()
+    this.#startClock()
   }
 
   closeIdleConnections(): void {
@@ -75,7 +74,7 @@ export class Http2Server {
   }
 
   closeAllConnections(): void {
-    for (const connection of this.#connections) connection.destroy()
+    for (const connection of [...this.#connections, ...this.#leaving]) connection.destroy()
   }
 
   /** Open connections. */
@@ -83,47 +82,77 @@ export class Http2Server {
     return this.#connections.size
   }
 
-  gone(connection: Http2Connection): void {
+  /** It takes and sends nothing more. */
+  leaving(connection: ConnectionLife): void {
+    if (this.#connections.delete(connection)) this.#leaving.add(connection)
+  }
+
+  gone(connection: ConnectionLife): void {
     this.#connections.delete(connection)
-    if (this.#connections.size > 0) return
-    clearInterval(this.#timer)
-    this.#timer = undefined
+    this.#leaving.delete(connection)
+    if (this.#connections.size + this.#leaving.size === 0) this.#stopClock()
   }
 
   reportRefusal(status: number, reason: string, socket: Socket): void {
     this.door.refused?.(status, reason, socket)
   }
 
-  #begin(session: ServerHttp2Session): void {
-    if (this.#timer === undefined) this.#startClock()
-    const connection = new Http2Connection(session, this.#accepting as Socket, this)
-    connections.set(session, connection)
-    this.#connections.add(connection)
-    if (this.#isClosing) connection.close()
+  /** What comes together in one turn of the event loop is written together. */
+  schedule(connection: { flush(): void }): void {
+    if (this.#writing.push(connection) === 1) setImmediate(() => this.#flush())
+  }
+
+  #flush(): void {
+    const writing = this.#writing
+    this.#writing = []
+    let at = 0
+    try {
+      while (at < writing.length) writing[at++]?.flush()
+    } finally {
+      // an error of one is no other's
+      for (; at < writing.length; at++) this.schedule(writing[at] as { flush(): void })
+    }
   }
 
   #startClock(): void {
     this.#onTick()
-    const { headTime, rateTime } = this.limits
-    const tick = Math.max(10, Math.min(TICK, headTime / 4, rateTime / 4))
+    const { headTime, rateTime, lingerTime } = this.limits
+    const shortest = Math.min(headTime, rateTime, lingerTime || TICK, this.door.keepAlive || TICK)
+    const tick = Math.max(10, Math.min(TICK, shortest / 4))
     this.#timer = setInterval(() => this.#onTick(), tick).unref()
+  }
+
+  #stopClock(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
   }
 
   #onTick(): void {
     this.now = performance.now()
     refreshDate()
     for (const connection of this.#connections) connection.check(this.now)
+    for (const connection of this.#leaving) connection.check(this.now)
   }
 }
 
-/** "No limit" is too many for nghttp2. */
-const MANY = 10_000
+const CONNECTION = Symbol('http2')
+type Carrying = Socket & { [CONNECTION]?: Http2Connection }
 
-const connections = new WeakMap<ServerHttp2Session, Http2Connection>()
-
-function onStream(stream: ServerHttp2Stream, _: object, flags: number, raw?: string[]): void {
-  const { session } = stream
-  if (!session) return // gone, before its request was looked at
-  const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0
-  connections.get(session as ServerHttp2Session)?.receive(stream, raw ?? [], hasBody)
+function onData(this: Socket, bytes: Buffer): void {
+  ;(this as Carrying)[CONNECTION]?.receive(bytes)
 }
+
+/** As nginx has it: who has closed its side has left. */
+function onEnd(this: Socket): void {
+  this.destroy()
+}
+
+function onClose(this: Socket): void {
+  ;(this as Carrying)[CONNECTION]?.closed()
+}
+
+function onDrain(this: Socket): void {
+  ;(this as Carrying)[CONNECTION]?.schedule()
+}
+
+const ignore = () => {}
