@@ -176,11 +176,8 @@ export class Http2Stream extends Outgoing implements StreamSource, AnswerSink {
     const { request, response } = this
     if (request === undefined || response === undefined) return
     const isWhole = response.finished && this.isOver && !this.isBroken
-    const error = nodeError(Error, 'ECONNRESET', 'aborted')
-    if (!isWhole) {
-      this.discard(error)
-      this.#abandon(error)
-    } else {
+    if (!isWhole) this.#giveUp()
+    else {
       response.flushed()
       if (request.complete) request.dump()
       else request.abort(nodeError(Error, 'ECONNRESET', 'the answer did not wait for the body'))
@@ -255,6 +252,12 @@ export class Http2Stream extends Outgoing implements StreamSource, AnswerSink {
       (each as unknown as EventEmitter).emit('timeout', this.#connection.socket),
     )
     if (heard.length === 0) this.breakOff()
+  }
+
+  #giveUp(): void {
+    const error = nodeError(Error, 'ECONNRESET', 'aborted')
+    this.discard(error)
+    this.#abandon(error)
   }
 
   #abandon(error: Error, status?: number): void {
