@@ -187,7 +187,7 @@ export abstract class ConnectionLife extends Sending<Http2Stream> {
         if (stream.pending > 0) this.wake(stream)
       }
     }
-    this.controls.settings(ACKNOWLEDGED)
+    this.controls.acknowledge()
     this.schedule()
   }
 
@@ -351,5 +351,4 @@ export abstract class ConnectionLife extends Sending<Http2Stream> {
   }
 }
 
-const ACKNOWLEDGED: readonly (readonly [number, number])[] = []
 const CONTROLS = 'too many PING, SETTINGS or empty frames'

@@ -239,7 +239,6 @@ const MOST: Readonly<Record<number, number>> = {
   [FRAME.priority]: 5,
   [FRAME.reset]: 4,
   [FRAME.settings]: 6 * MOST_SETTINGS,
-  [FRAME.pushPromise]: 0,
   [FRAME.ping]: 8,
   [FRAME.windowUpdate]: 4,
 }

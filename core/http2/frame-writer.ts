@@ -104,6 +104,10 @@ export class FrameWriter {
     }
   }
 
+  acknowledge(): void {
+    this.head(0, FRAME.settings, FLAG.ack, 0)
+  }
+
   ping(flags: number, payload: Uint8Array, from: number): void {
     this.head(8, FRAME.ping, flags, 0)
     this.#copy(payload, from, 8)
