@@ -51,6 +51,7 @@ export class Http2Server implements Scheduler {
     ;(socket as Carrying)[CONNECTION] = connection
     socket.on('data', onData).on('end', onEnd).on('close', onClose).on('drain', onDrain)
     socket.on('error', ignore) // 'close' follows
+    socket.setNoDelay(true)
     socket.resume()
     if (this.#isClosing) connection.close()
   }

@@ -35,6 +35,8 @@ export class MemorySocket extends Duplex {
     super({ allowHalfOpen: true })
   }
 
+  setNoDelay(): void {}
+
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: string, callback: () => void): void {
