@@ -29,7 +29,7 @@ type Stage =
 /** A connection's streams, its time limits, what it may ask for, and the ways in which it ends. */
 export abstract class ConnectionLife extends Sending<Http2Stream> {
   readonly streams = new Map<number, Http2Stream>()
-  protected readonly server: Http2Server
+  readonly server: Http2Server
   readonly #allowance: Allowance
   #stage: Stage = 'open'
   /** The last one that was looked at, and the last one that was opened. */
@@ -89,6 +89,14 @@ export abstract class ConnectionLife extends Sending<Http2Stream> {
 
   reportRefusal(status: number, reason: string): void {
     this.server.reportRefusal(status, reason, this.socket)
+  }
+
+  /** Ends a stream without what still waits for it. */
+  resetStream(stream: Http2Stream, code: number): void {
+    this.#remember(stream.id)
+    this.controls.reset(stream.id, code)
+    this.schedule()
+    this.endStream(stream)
   }
 
   /** A connection error (RFC 9113 §5.4.1). */
@@ -221,10 +229,12 @@ export abstract class ConnectionLife extends Sending<Http2Stream> {
     if (this.isOver) return
     if (this.#reset.has(id)) return // it may not have heard of that
     const stream = this.streams.get(id)
-    this.#remember(id)
-    this.controls.reset(id, code)
-    this.schedule()
-    if (stream !== undefined) this.endStream(stream)
+    if (stream !== undefined) this.resetStream(stream, code)
+    else {
+      this.#remember(id)
+      this.controls.reset(id, code)
+      this.schedule()
+    }
     this.countReset()
   }
 
@@ -249,10 +259,10 @@ export abstract class ConnectionLife extends Sending<Http2Stream> {
     if (this.#allowance.dribble(this.now)) this.fault(CODE.calm, 'too many small windows')
   }
 
-  /** @param isPart of a frame or a head, of which the rest is to come. */
-  protected notePart(isPart: boolean): void {
+  /** @param isPart of a frame or a head, of which the rest is to come. @param isOther than before. */
+  protected notePart(isPart: boolean, isOther: boolean): void {
     if (!isPart) this.#partSince = 0
-    else if (this.#partSince === 0) this.#partSince = this.now
+    else if (isOther || this.#partSince === 0) this.#partSince = this.now
   }
 
   /** It has answered the farewell: what it had sent before is here. */

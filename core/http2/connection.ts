@@ -32,8 +32,11 @@ export class Http2Connection extends ConnectionLife {
   /** What has come from the client. */
   receive(bytes: Buffer): void {
     if (this.isOver) return
-    this.#reader.read(bytes)
-    this.notePart(this.#reader.isWaiting || this.#block.isOpen)
+    const reader = this.#reader
+    const { count } = reader
+    reader.read(bytes)
+    const { isOpen } = this.#block
+    this.notePart(reader.isWaiting || isOpen, reader.count !== count && !isOpen)
   }
 
   announced(type: number, stream: number, length: number): boolean {

@@ -34,6 +34,8 @@ type Mode = 'preface' | 'frame' | 'padLength' | 'body' | 'skip'
 
 /** Takes a client's bytes apart, however they come. Bodies are handed on as they come, all else is whole. */
 export class FrameReader {
+  /** Frames that have come so far, whole or begun. */
+  count = 0
   readonly #handler: FrameHandler
   #mode: Mode = 'preface'
   /** Of the preface, of the body of the frame at hand, or of what nobody wants: bytes that are to come. */
@@ -94,6 +96,7 @@ export class FrameReader {
 
   /** @returns false where the payload is too large. */
   #readHead(bytes: Buffer, at: number): boolean {
+    this.count++
     this.#length = bytes.readUIntBE(at, 3)
     this.#type = bytes[at + 3] as number
     this.#flags = bytes[at + 4] as number

@@ -46,6 +46,8 @@ const NOTHING = new Uint8Array(0)
 export class Outgoing {
   readonly id: number
   sendWindow: number
+  /** The client has sent all it will send. */
+  hasEnded: boolean
   /** It stands in the connection's queue. */
   isQueued = false
   /** Nothing follows: END_STREAM or RST_STREAM is out. */
@@ -70,10 +72,11 @@ export class Outgoing {
   #resetCode = -1
   #resetsAtEnd = false
 
-  constructor(id: number, carrier: Carrier, window: number) {
+  constructor(id: number, carrier: Carrier, window: number, hasEnded: boolean) {
     this.id = id
     this.carrier = carrier
     this.sendWindow = window
+    this.hasEnded = hasEnded
   }
 
   /** Waits for the client to take more of this stream. */
@@ -155,7 +158,7 @@ export class Outgoing {
     if (this.#hasHead) this.#emitHead(out)
     const progress = this.isOver ? 'over' : this.#emitBody(out)
     if (progress === 'over') {
-      if (this.#resetsAtEnd) out.reset(this.id, CODE.noError)
+      if (this.#resetsAtEnd && !this.hasEnded) out.reset(this.id, CODE.noError)
     } else if (this.#resetCode >= 0 && progress !== 'more') {
       out.reset(this.id, this.#resetCode)
       this.isOver = true

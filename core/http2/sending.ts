@@ -87,7 +87,7 @@ export abstract class Sending<Stream extends Outgoing> implements Carrier {
   /** Writes what may be written now. */
   flush(): void {
     this.#isScheduled = false
-    if (this.socket.destroyed) return
+    if (this.socket.destroyed || this.socket.writableEnded) return
     try {
       this.#writeControls()
       this.#writeStreams()

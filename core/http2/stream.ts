@@ -20,8 +20,6 @@ export class Http2Stream extends Outgoing implements StreamSource, AnswerSink {
   readonly writesAtOnce = false
   readonly writableHighWaterMark = HIGH_WATER_MARK
   readonly writableCorked = 0
-  /** The client has sent all it will send. */
-  hasEnded: boolean
   /** Bytes that the client may still send. */
   receiveWindow: number
   /** Both halves are over, or the stream is reset. */
@@ -45,11 +43,10 @@ export class Http2Stream extends Outgoing implements StreamSource, AnswerSink {
   #timer: NodeJS.Timeout | undefined = undefined
 
   constructor(id: number, connection: Http2Connection, hasEnded: boolean) {
-    super(id, connection, connection.peer.initialWindow)
+    super(id, connection, connection.peer.initialWindow, hasEnded)
     this._events = undefined
     this._eventsCount = 0
     this.#connection = connection
-    this.hasEnded = hasEnded
     this.receiveWindow = connection.streamWindow
     this.#cameAt = connection.now
     this.#leftAt = connection.now
@@ -74,7 +71,7 @@ export class Http2Stream extends Outgoing implements StreamSource, AnswerSink {
   /** As a socket's, for who has nothing to write but wants to know when all else has left. */
   write(bytes: string | Uint8Array, encoding?: unknown, callback?: Callback): boolean {
     const done = (typeof encoding === 'function' ? encoding : callback) as Callback | undefined
-    this.push(typeof bytes === 'string' ? Buffer.from(bytes) : bytes, done)
+    if (this.writable) this.push(typeof bytes === 'string' ? Buffer.from(bytes) : bytes, done)
     return this.pending < HIGH_WATER_MARK
   }
 
@@ -199,7 +196,8 @@ export class Http2Stream extends Outgoing implements StreamSource, AnswerSink {
     this.#connection.reportRefusal(status, reason)
     const error = Object.assign(nodeError(Error, 'ECONNRESET', reason), { statusCode: status })
     this.#abandon(error, status)
-    if (isStarted) this.breakOff()
+    // whose bytes still wait is told that they are needed no more: they must not be sent
+    if (isStarted) this.#connection.resetStream(this, CODE.internal)
     else this.#answerRefusal(status)
   }
 
@@ -241,7 +239,8 @@ export class Http2Stream extends Outgoing implements StreamSource, AnswerSink {
   }
 
   #giveCredit(): void {
-    if (this.#isPaused || this.hasEnded || this.#credit < this.#connection.streamWindow / 2) return
+    const isEnough = this.#credit >= this.#connection.server.settings.initialWindowSize / 2
+    if (this.#isPaused || this.hasEnded || !isEnough) return
     this.receiveWindow += this.#credit
     this.#connection.allow(this.id, this.#credit)
     this.#credit = 0
@@ -255,7 +254,7 @@ export class Http2Stream extends Outgoing implements StreamSource, AnswerSink {
   }
 
   #giveUp(): void {
-    const error = nodeError(Error, 'ECONNRESET', 'aborted')
+    const error = aborted()
     this.discard(error)
     this.#abandon(error)
   }
@@ -270,6 +269,16 @@ export class Http2Stream extends Outgoing implements StreamSource, AnswerSink {
 Object.setPrototypeOf(Outgoing.prototype, EventEmitter.prototype)
 
 const nothing = () => {}
+
+/** Without a stack, which would say nothing: it costs more than a stream that is opened only to be given up. */
+function aborted(): Error {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  const error = nodeError(Error, 'ECONNRESET', 'aborted')
+  Error.stackTraceLimit = stackTraceLimit
+  return error
+}
+
 const PLAIN = 'content-type: text/plain\r\n'
 
 /** Without what it may hold in memory beside: small pieces are parts of large buffers. */
