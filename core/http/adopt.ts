@@ -14,7 +14,8 @@ export function adoptExpress(application: { request: object; response: object })
 
 interface LeanClass {
   readonly prototype: object
-  isLean(value: object): boolean
+  /** @returns undefined where the value is of no such class. */
+  prototypeOf(value: object): object | undefined
 }
 
 const bridges = new WeakSet<object>()
@@ -33,24 +34,25 @@ function insert(start: object, before: object, lean: LeanClass): void {
 
 type Member = (this: object, ...args: unknown[]) => unknown
 
-/** Has each member of the class, which for an object that is not of the class does what `before` does. */
+/**
+ * Has each member of the class, which does what that of the object's own class does, as over HTTP/2, and for an object
+ * of another what `before` does.
+ */
 function bridge(before: object, lean: LeanClass): object {
   const made = Object.create(before) as object
   bridges.add(made)
   for (const [name, member] of Object.entries(membersOf(lean.prototype, before))) {
     if (name === 'constructor') continue
-    const { get, set, value } = member
+    const { set } = member
     Object.defineProperty(made, name, {
       configurable: true,
       get(this: object) {
-        const isLean = lean.isLean(this)
-        if (!isLean) return Reflect.get(before, name, this)
-        return get ? (get as Member).call(this) : value
+        return Reflect.get(lean.prototypeOf(this) ?? before, name, this)
       },
       set(this: object, given: unknown) {
-        if (lean.isLean(this) && set) (set as Member).call(this, given)
-        else if (!lean.isLean(this) && findSetter(before, name))
-          Reflect.set(before, name, given, this)
+        const isLean = lean.prototypeOf(this) !== undefined
+        if (isLean && set) (set as Member).call(this, given)
+        else if (!isLean && findSetter(before, name)) Reflect.set(before, name, given, this)
         else own(this, name, given)
       },
     })

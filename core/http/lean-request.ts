@@ -56,6 +56,7 @@ export class LeanRequest {
   #early: Buffer[] | undefined = undefined
   #earlySize = 0
   #source: BodySource | undefined
+  readonly #prototype: object
 
   constructor(
     method: string,
@@ -69,6 +70,7 @@ export class LeanRequest {
     this._events = undefined
     this._eventsCount = 0
     this._maxListeners = undefined
+    this.#prototype = new.target.prototype
     this.method = method
     this.url = url
     this.httpVersionMinor = minor
@@ -79,9 +81,9 @@ export class LeanRequest {
     this.complete = source === undefined
   }
 
-  /** Whatever prototype it has been given. */
-  static isLean(value: object): boolean {
-    return #state in value
+  /** That of its own class, whatever it has been given instead; undefined: it is of no such class. */
+  static prototypeOf(value: object): object | undefined {
+    return #prototype in value ? value.#prototype : undefined
   }
 
   get httpVersion(): string {

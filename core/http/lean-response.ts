@@ -29,18 +29,20 @@ export class LeanResponse extends ResponseBody {
   errored: Error | null = null
   #needDrain = false
   #flushed = false
+  readonly #prototype: object
 
   constructor(request: LeanRequest, socket: Socket, persistent: boolean, sink: AnswerSink) {
     super(request, socket, persistent, sink)
     this._events = undefined
     this._eventsCount = 0
     this._maxListeners = undefined
+    this.#prototype = new.target.prototype
     this.req = request
   }
 
-  /** Whatever prototype it has been given. */
-  static isLean(value: object): boolean {
-    return #needDrain in value
+  /** That of its own class, whatever it has been given instead; undefined: it is of no such class. */
+  static prototypeOf(value: object): object | undefined {
+    return #prototype in value ? value.#prototype : undefined
   }
 
   get connection(): Socket {

@@ -151,7 +151,7 @@ export class Outgoing {
   }
 
   /** Puts into frames what may go now. */
-  emit(out: FrameWriter): Progress {
+  writeTo(out: FrameWriter): Progress {
     if (this.isOver) return 'idle'
     for (const text of this.#interim ?? []) this.#emitInterim(out, text)
     this.#interim = undefined

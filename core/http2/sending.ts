@@ -135,7 +135,7 @@ export abstract class Sending<Stream extends Outgoing> implements Carrier {
       if (this.socket.writableLength + writer.size >= MOST_BACKLOG) break
       const stream = queue[at] as Stream
       const before = this.sendWindow
-      const progress = stream.emit(writer)
+      const progress = stream.writeTo(writer)
       if (this.sendWindow !== before) {
         this.sent += before - this.sendWindow
         this.#moved.push(stream)
