@@ -26,7 +26,7 @@ export interface EngineResponse extends ServerResponse<IncomingMessage> {
   /** When the head of the request was parsed, in `performance.now()` milliseconds; 0 where nobody measures. */
   startedAt: number
   owner: Owner | undefined
-  /** Sends a whole answer whose head was rendered before; text is latin-1. Not over HTTP/2. */
+  /** Sends a whole answer whose head was rendered before; text is latin-1. */
   sendPrepared?(head: PreparedHead, body?: string | Uint8Array): void
   /** No line in the access log: for probes, which say nothing about visitors. */
   isUnlogged?: boolean
