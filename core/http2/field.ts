@@ -10,10 +10,12 @@ export const KIND = {
   host: 5,
   length: 6,
   expect: 7,
+  /** Clients send it in pieces (RFC 9113 §8.2.3). */
+  cookie: 8,
   /** Its name has an underscore. */
-  dropped: 8,
+  dropped: 9,
   /** RFC 9113 §8.2: one that makes its request malformed. */
-  malformed: 9,
+  malformed: 10,
 } as const
 
 /** What each entry of a table counts beside its text (RFC 7541 §4.1). */
@@ -27,6 +29,7 @@ const KINDS = new Map<string, number>([
   ['host', KIND.host],
   ['content-length', KIND.length],
   ['expect', KIND.expect],
+  ['cookie', KIND.cookie],
   // RFC 9113 §8.2.2
   ['connection', KIND.malformed],
   ['keep-alive', KIND.malformed],

@@ -29,7 +29,9 @@ export class FrameWriter {
     this.size = 0
     if (size > MOST_COPIED) {
       this.bytes = spare.pop() ?? Buffer.allocUnsafeSlow(SIZE)
-      socket.write(bytes.subarray(0, size), () => keep(bytes))
+      socket.write(bytes.subarray(0, size), (error) => {
+        if (!error) keep(bytes)
+      })
       return
     }
     const copy = Buffer.allocUnsafe(size)

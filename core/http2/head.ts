@@ -40,6 +40,8 @@ export class RequestHead {
   #host: string | undefined
   #lengthField: string | undefined
   #expect = ''
+  /** Where the value of the field `cookie` is; 0: nowhere yet. */
+  #cookie = 0
 
   /** Reads what HPACK has decoded; strictly, as HTTP/1.1's parser. */
   read(decoded: readonly Field[], hasBody: boolean, limits: Limits): Outcome {
@@ -70,6 +72,7 @@ export class RequestHead {
     this.#host = undefined
     this.#lengthField = undefined
     this.#expect = ''
+    this.#cookie = 0
   }
 
   /** Sorts the fields; all of them are looked at, as a malformed one counts more than one too many. */
@@ -87,7 +90,7 @@ export class RequestHead {
         if (count > 0 || !this.#takePseudo(kind, value)) return 'malformed'
         continue
       }
-      count++
+      if (kind !== KIND.cookie || this.#cookie === 0) count++
       if (length + 2 > limits.fieldSize) outcome = this.refuse(431, 'field too long')
       if (kind === KIND.plain) this.fields.push(name, value)
       else if (kind === KIND.malformed || !this.#take(kind, name, value)) return 'malformed'
@@ -125,8 +128,18 @@ export class RequestHead {
         break
       case KIND.expect:
         this.#expect = value.toLowerCase()
+        break
+      case KIND.cookie:
+        return this.#takeCookie(name, value)
     }
     this.fields.push(name, value)
+    return true
+  }
+
+  /** RFC 9113 §8.2.3: to others it is one. */
+  #takeCookie(name: string, value: string): true {
+    if (this.#cookie > 0) this.fields[this.#cookie] += `; ${value}`
+    else this.#cookie = this.fields.push(name, value) - 1
     return true
   }
 

@@ -1,4 +1,4 @@
-import { Field } from './field.ts'
+import { Field, KIND } from './field.ts'
 import { decodedSize, decodeHuffman } from './hpack-huffman.ts'
 import { HpackTable } from './hpack-table.ts'
 
@@ -20,7 +20,7 @@ export class HpackDecoder {
   #end = 0
   #isBroken = false
 
-  /** @returns false where client and server no longer have the same table: nothing can follow. */
+  /** @param maxCount of fields, however many pieces a cookie has. @returns false where client and server no longer have the same table: nothing can follow. */
   decode(bytes: Buffer, start: number, end: number, maxSize: number, maxCount: number): boolean {
     const { fields } = this
     fields.length = 0
@@ -31,11 +31,13 @@ export class HpackDecoder {
     this.#end = end
     this.#readSizes()
     let size = 0
+    let most = maxCount
     while (this.#at < end && !this.#isBroken) {
       const field = this.#readField()
       if (field === undefined) return false
       size += field.size
-      if (size > maxSize || fields.length >= maxCount) this.isTooLarge = true
+      if (field.kind === KIND.cookie) most++
+      if (size > maxSize || fields.length >= most) this.isTooLarge = true
       else fields.push(field)
     }
     return !this.#isBroken

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type ClientHttp2Session, connect, constants } from 'node:http2'
 import { buffer } from 'node:stream/consumers'
 import * as assert from 'uvu/assert'
-import { type Handler, http2Suite } from './harness.ts'
+import { ask as askOne, type Handler, http2Suite } from './harness.ts'
 
 const isCI = !['', '0', 'false'].includes(process.env.CI ?? '')
 const SESSIONS = isCI ? 200 : 30
@@ -145,4 +145,29 @@ random('are to node:http2 what they were to the application', async ({ serve }) 
   assert.equal(refusals, [])
 })
 
+const odd = http2Suite('what is unusual')
+
+odd('heads of answers may need several frames', async ({ serve }) => {
+  const { open } = await serve((_request, response) => {
+    response.writeHead(200, { 'x-long': 'y'.repeat(40_000), 'x-other': 'z'.repeat(10_000) })
+    response.end('good')
+  })
+  const { headers, body } = await askOne(await open())
+  assert.is((headers['x-long'] as string).length, 40_000)
+  assert.is((headers['x-other'] as string).length, 10_000)
+  assert.is(body, 'good')
+})
+
+odd('cookies in pieces are one, in their order', async ({ serve }) => {
+  const { open } = await serve(({ headers, rawHeaders }, response) => {
+    response.end(JSON.stringify([headers.cookie, rawHeaders.filter((each) => each === 'cookie')]))
+  })
+  const cookie = Array.from({ length: 150 }, (_, at) => `a${at}=${at}`)
+  const { body } = await askOne(await open(), { cookie: cookie.join('; '), b: 'c' })
+  assert.equal(JSON.parse(body), [cookie.join('; '), ['cookie']])
+  const pieces = await askOne(await open(), { cookie })
+  assert.equal(JSON.parse(pieces.body), [cookie.join('; '), ['cookie']])
+})
+
 random.run()
+odd.run()

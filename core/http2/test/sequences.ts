@@ -181,6 +181,11 @@ given(
 )
 given('§8.3.1 a host that is the authority', [get(1, '/', ['host', 'A:443'])], ONE)
 given('§8.3.1 OPTIONS *', [asked(1, head('*', 'OPTIONS'))], { answers: { 1: 'OPTIONS * ' } })
+given(
+  '§8.2.3 a cookie in more pieces than there may be fields',
+  [get(1, '/', ...Array.from({ length: 30 }, (_, at): [string, string] => ['cookie', `a${at}=b`]))],
+  ONE,
+)
 given('§8.2.1 an empty value, and one beyond ASCII', [get(1, '/', ['a', ''], ['b', 'é'])], ONE)
 given('§5.1 a window of a stream that is over', [get(1), update(1, 5), reset(1)], {})
 given(
