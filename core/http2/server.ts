@@ -45,6 +45,7 @@ export class Http2Server implements Scheduler {
 
   /** Takes a connection whose client begins with HTTP/2's preface. */
   accept(socket: Socket): void {
+    if (socket.destroyed) return
     if (this.#timer === undefined) this.#startClock()
     const connection = new Http2Connection(socket, this)
     this.#connections.add(connection)

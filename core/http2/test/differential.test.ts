@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { ask as askOne, type Handler, http2Suite } from './harness.ts'
 
 const isCI = !['', '0', 'false'].includes(process.env.CI ?? '')
-const SESSIONS = isCI ? 200 : 30
+const SESSIONS = isCI ? 100 : 30
 const REQUESTS = 60
 
 /** Numbers that look random and are the same each time. */
