@@ -71,6 +71,24 @@ floods('CVE-2019-9518 of empty DATA end the connection', async () => {
   assert.is(client.goaway, CODE.calm)
 })
 
+floods('CVE-2019-9511 of windows that hardly grow end the connection', async () => {
+  const { site, client } = await open()
+  const few = Buffer.concat(Array.from({ length: 100 }, () => update(0, 1)))
+  assert.is(await flood(client, 101, () => few), 100)
+  assert.is(client.goaway, CODE.calm)
+  assert.equal(site.refusals, ['0 too many small windows'])
+})
+
+floods('of trailers are refused', async () => {
+  const { client } = await open(undefined, { trailers: 100 })
+  const trailers = (size: number) => block([['x-sum', 'y'.repeat(size - 'x-sum: \r\n'.length + 2)]])
+  client.receive(Buffer.concat([post(1), frame(FRAME.headers, 5, 1, trailers(98))]))
+  client.receive(Buffer.concat([post(3), frame(FRAME.headers, 5, 3, trailers(110))]))
+  await client.settle()
+  assert.is(client.of(1).status, 200)
+  assert.is(client.of(3).status, 431)
+})
+
 floods('as many as requests allow for let it be', async () => {
   const both = await open()
   const ping = frame(FRAME.ping, 0, 0, Buffer.alloc(8))

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { EngineResponse } from '../../http/door.ts'
+import { prepareHead } from '../../http/prepared-head.ts'
 import { CODE, FLAG, FRAME } from '../protocol.ts'
 import { block, frame } from './harness.ts'
 import { BEGINNING, data, get, head, post, settings, update } from './sequences.ts'
@@ -269,5 +270,75 @@ slow('with nothing stays: frames that end in the middle of a read', async () => 
   assert.is(client.goaway, undefined)
 })
 
+const others = suite('a stream of HTTP/2')
+others.after.each(closeAll)
+
+others('has a time without anything, where the application asks for one', async () => {
+  const heard: string[] = []
+  const { client } = await open((request, response) => {
+    if (request.url === '/request') request.setTimeout(50, () => heard.push('request'))
+    else if (request.url === '/response') response.setTimeout(50, () => heard.push('response'))
+    else response.setTimeout(50)
+  })
+  client.receive(Buffer.concat([get(1, '/request'), get(3, '/response'), get(5, '/neither')]))
+  await until(client, () => client.of(5).reset !== undefined && heard.length === 2)
+  assert.equal(heard.sort(), ['request', 'response'])
+  assert.is(client.of(5).reset, CODE.internal)
+  assert.is(client.of(1).reset, undefined)
+})
+
+others('is to its response like a socket', async () => {
+  let seen: EngineResponse | undefined
+  const { client } = await open((_request, response) => {
+    seen = response
+    response.cork()
+    response.write('body')
+    response.uncork()
+    response.socket?.write('', () => response.destroy())
+  })
+  client.receive(get(1))
+  await client.settle()
+  assert.is(client.of(1).body, 'body')
+  assert.is(client.of(1).reset, CODE.internal)
+  assert.equal([seen?.destroyed, seen?.writableLength, seen?.writableCorked], [true, 0, 0])
+  assert.is(seen?.socket?.writable, false)
+})
+
+others('sends what was prepared, and what somebody has added', async () => {
+  const head = prepareHead(200, ['X-A', '1'])
+  const { client } = await open((request, response) => {
+    if (request.url === '/more') response.setHeader('x-b', '2')
+    response.sendPrepared?.(head, 'body')
+  })
+  client.receive(Buffer.concat([get(1), get(3, '/more'), get(5)]))
+  await client.settle()
+  for (const id of [1, 3, 5]) {
+    const { body, headers } = client.of(id)
+    assert.equal([body, headers['x-a'], headers['content-length']], ['body', '1', '4'])
+    assert.is(headers['x-b'], id === 3 ? '2' : undefined)
+  }
+})
+
+others('has the text of its answer as the application has it', async () => {
+  const { client } = await open((request, response) => {
+    if (request.url === '/hex') response.end('6869', 'hex')
+    else if (request.url === '/latin1') response.end('é', 'latin1')
+    else if (request.url === '/long') response.end('é'.repeat(50_000))
+    else response.end('é\ud800')
+  })
+  client.receive(
+    Buffer.concat(['/hex', '/latin1', '/', '/long'].map((at, id) => get(2 * id + 1, at))),
+  )
+  await client.settle()
+  assert.is(client.of(1).body, 'hi')
+  assert.is(client.of(3).body, '\xe9')
+  assert.is(client.of(5).body, Buffer.from('é\ufffd').toString('latin1'))
+  client.receive(Buffer.concat([update(0, 100_000), update(7, 100_000)]))
+  await client.settle()
+  assert.is(client.of(7).body, Buffer.from('é'.repeat(50_000)).toString('latin1'))
+  assert.is(client.of(7).headers['content-length'], '100000')
+})
+
 windows.run()
 slow.run()
+others.run()
