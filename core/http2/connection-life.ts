@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net'
 import type { Door } from '../http/door.ts'
 import type { Limits } from '../http/limits.ts'
-import { WriteRate } from '../http/write-rate.ts'
 import { Allowance } from './allowance.ts'
 import { CODE, DEFAULT_WINDOW, LARGEST_WINDOW, SETTING } from './protocol.ts'
 import { Sending } from './sending.ts'
 import type { Http2Server } from './server.ts'
 import type { Http2Stream } from './stream.ts'
+import { TakingRate } from './taking-rate.ts'
 
 /** What a client may send of all bodies before it hears that they have come. What is held is bounded by each stream. */
 const CONNECTION_WINDOW = 1_048_576
@@ -44,8 +44,7 @@ export abstract class ConnectionLife extends Sending<Http2Stream> {
   #ended: Http2Stream[] = []
   /** When a part of a frame or of a head came, of which the rest has not; 0: there is none. */
   #partSince = 0
-  #writeRate: WriteRate | undefined = undefined
-  #starvedSince = 0
+  readonly #takingRate = new TakingRate()
   #clientLeaves = false
 
   constructor(socket: Socket, server: Http2Server) {
@@ -142,7 +141,7 @@ export abstract class ConnectionLife extends Sending<Http2Stream> {
     if (this.#partSince > 0 && now - this.#partSince >= limits.headTime) {
       return this.fault(CODE.calm, 'head took too long')
     }
-    if (this.#isTooSlow(now)) {
+    if (this.#takingRate.isTooSlow(this, now, limits)) {
       this.reportRefusal(0, 'client reads too slowly')
       return this.destroy()
     }
@@ -339,25 +338,6 @@ export abstract class ConnectionLife extends Sending<Http2Stream> {
       this.#reset.delete(oldest as number)
     }
     this.#reset.add(id)
-  }
-
-  /** Whether the client takes nothing of what it has asked for: from the socket, or for lack of a window. */
-  #isTooSlow(now: number): boolean {
-    const { limits, socket } = this
-    if (socket.writableLength === 0) this.#writeRate = undefined
-    else {
-      this.#writeRate ??= new WriteRate(socket, now)
-      if (this.#writeRate.isTooSlow(socket, now, limits)) return true
-    }
-    if (!this.isStarved || this.sendWindow > 0) this.#starvedSince = 0
-    else if (this.#starvedSince === 0) {
-      this.#starvedSince = now
-      this.sent = 0
-    } else if (now - this.#starvedSince >= limits.rateTime) {
-      if (this.sent < (limits.readRate * (now - this.#starvedSince)) / 1000) return true
-      this.#starvedSince = 0
-    }
-    return false
   }
 }
 

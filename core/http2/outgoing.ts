@@ -40,7 +40,11 @@ const SHARE = 32_768
 /** With less room than this no frame is begun. */
 export const LEAST_ROOM = 1024
 
+/** Chunks that have gone are let go of when there are so many. */
+const MANY = 1000
 const NOTHING = new Uint8Array(0)
+/** Holds no memory until the others are let go of, too. */
+const GONE: Chunk = { bytes: NOTHING, done: undefined }
 
 /** The half of a stream that goes to the client: what waits, and how it is put into frames. */
 export class Outgoing {
@@ -63,7 +67,8 @@ export class Outgoing {
   #hasDate = false
   #length = -1
   #chunks: Chunk[] | undefined = undefined
-  /** Of the first chunk, what has gone. */
+  /** Chunks that have gone, and what has gone of the next one. */
+  #gone = 0
   #offset = 0
   #last: string | Uint8Array | undefined = undefined
   #encoding: BufferEncoding = 'utf8'
@@ -174,7 +179,8 @@ export class Outgoing {
     this.pending = 0
     this.#chunks = undefined
     this.#last = undefined
-    for (const { done } of chunks ?? []) if (done) process.nextTick(done, error)
+    for (const { done } of chunks?.slice(this.#gone) ?? []) if (done) process.nextTick(done, error)
+    this.#gone = 0
   }
 
   #emitInterim(out: FrameWriter, text: string): void {
@@ -208,10 +214,16 @@ export class Outgoing {
       if (share <= 0 || out.room < LEAST_ROOM) return 'more'
       share -= this.#chunks === undefined ? this.#emitLast(out) : this.#emitChunk(out, this.#chunks)
     }
-    for (const { done } of this.#chunks ?? []) this.carrier.left(done)
-    this.#chunks = undefined
+    if (this.#chunks !== undefined) this.#passEmpty(this.#chunks)
     if (this.#isEnded && !this.isOver) this.#emitEnd(out)
     return this.isOver ? 'over' : 'idle'
+  }
+
+  /** What is left has no bytes. */
+  #passEmpty(chunks: readonly Chunk[]): void {
+    for (let at = this.#gone; at < chunks.length; at++) this.carrier.left(chunks[at]?.done)
+    this.#chunks = undefined
+    this.#gone = 0
   }
 
   /** How many bytes may be in one frame now. */
@@ -237,7 +249,7 @@ export class Outgoing {
   }
 
   #emitChunk(out: FrameWriter, chunks: Chunk[]): number {
-    const { bytes, done } = chunks[0] as Chunk
+    const { bytes, done } = chunks[this.#gone] as Chunk
     const size = Math.min(bytes.length - this.#offset, this.#allowance(out))
     if (size > 0) {
       this.#spend(size)
@@ -245,12 +257,20 @@ export class Outgoing {
       this.#offset += size
     }
     if (this.#offset === bytes.length) {
-      this.#offset = 0
-      chunks.shift()
-      if (chunks.length === 0) this.#chunks = undefined
+      this.#passChunk(chunks)
       this.carrier.left(done)
     }
     return size
+  }
+
+  /** Many small ones are not moved each time that one goes. */
+  #passChunk(chunks: Chunk[]): void {
+    this.#offset = 0
+    chunks[this.#gone++] = GONE
+    if (this.#gone === chunks.length) this.#chunks = undefined
+    else if (this.#gone === MANY) chunks.splice(0, MANY)
+    else return
+    this.#gone = 0
   }
 
   #spend(size: number): void {

@@ -319,6 +319,19 @@ others('sends what was prepared, and what somebody has added', async () => {
   }
 })
 
+others('sends many small pieces as they were written, and tells of each', async () => {
+  let told = 0
+  const { client } = await open((_request, response) => {
+    for (let at = 0; at < 5000; at++) response.write(String(at % 10), () => told++)
+    response.write('', () => told++)
+    response.end()
+  })
+  client.receive(get(1))
+  await until(client, () => client.of(1).isWhole)
+  assert.is(client.of(1).body, '0123456789'.repeat(500))
+  assert.is(told, 5001)
+})
+
 others('has the text of its answer as the application has it', async () => {
   const { client } = await open((request, response) => {
     if (request.url === '/hex') response.end('6869', 'hex')
