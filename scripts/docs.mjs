@@ -113,7 +113,7 @@ function optionLine({ path, definition }, spelling, variableOf) {
   const choices = typeof format === 'string' ? '' : ` One of: ${format.map(code).join(', ')}.`
   return [
     code(path),
-    value === true ? option.replace('--', '--no-') : option, // the form that has an effect
+    option,
     variables.map(code).join(', ') || '–',
     code(JSON.stringify(value)),
     doc + choices,
