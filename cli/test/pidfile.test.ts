@@ -79,11 +79,13 @@ creating('replaces the file of a process that is gone', ({ folder, path }) => {
 creating(
   'replaces the file of a process that is dead and that nobody has reaped',
   async (context) => {
-    const shell = spawn('sh', ['-c', 'sleep 60 & kill -9 $!; echo $!; exec sleep 60'])
+    const shell = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60'])
     try {
       const [text] = await once(shell.stdout, 'data')
-      const stat = () => read(`/proc/${Number(text)}/stat`)
-      while (!stat().includes(') Z ')) await setImmediate()
+      const stat = (pid: number) => read(`/proc/${pid}/stat`)
+      while (!stat(shell.pid as number).includes('(sleep)')) await setImmediate() // who reaps nobody
+      process.kill(Number(text), 'SIGKILL')
+      while (!stat(Number(text)).includes(') Z ')) await setImmediate()
       writeFileSync(context.path, String(text))
       createPidfile(context.path)
       assert.is(read(context.path), OWN)
