@@ -77,6 +77,7 @@ export {
   type Schema,
   type Sections,
 } from './plugins.ts'
+export { allocateForReads } from './read-memory.ts'
 export { addReplyHeaders } from './reply-headers.ts'
 export { builtInPlugins, resolvePlugin } from './resolve.ts'
 export { createServer, type FastifySetup, Server, type ServerOptions } from './server.ts'

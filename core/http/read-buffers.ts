@@ -1,3 +1,5 @@
+import { allocateForReads } from '../read-memory.ts'
+
 const SIZE = 524_288
 const LEAST_SIZE = 16_384
 /** What all that are being sent may have together, as long as each can have two of the least size. */
@@ -28,8 +30,8 @@ export class ReadBuffers {
     if (free !== undefined) return free
     if (this.#made === EACH) return undefined
     this.#made++
-    if (this.#size < SIZE) return Buffer.allocUnsafeSlow(Math.floor(this.#size))
-    return spare.pop() ?? Buffer.allocUnsafeSlow(SIZE)
+    if (this.#size < SIZE) return allocateForReads(Math.floor(this.#size))
+    return spare.pop() ?? allocateForReads(SIZE)
   }
 
   /** Its bytes have left. Without this a buffer is the garbage collector's: somebody may still read it. */

@@ -1,3 +1,5 @@
+import { allocateForReads } from '../../core/index.ts'
+
 /** As much as one read takes. */
 export const READ_SIZE = 262_144
 /** Buffers that are kept for later, of all pools together. */
@@ -13,7 +15,7 @@ export interface Borrower {
 
 const free: Buffer[] = []
 
-export const takeBuffer = (): Buffer => free.pop() ?? Buffer.allocUnsafeSlow(READ_SIZE)
+export const takeBuffer = (): Buffer => free.pop() ?? allocateForReads(READ_SIZE)
 
 export function returnBuffer(buffer: Buffer): void {
   if (free.length < KEEP) free.push(buffer)
