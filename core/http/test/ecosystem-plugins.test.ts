@@ -1,16 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import {
-  createReadStream,
-  mkdtempSync,
-  readdirSync,
-  readlinkSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { createReadStream, readdirSync, rmSync, statSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -27,33 +18,15 @@ import * as assert from 'uvu/assert'
 import { WebSocket } from 'ws'
 import { adoptExpress } from '../adopt.ts'
 import { type App, type Context, suiteOfApps, until } from './fixtures-ecosystem/app.ts'
+import { MEGABYTE, makeFiles, openFiles, sha } from './fixtures-ecosystem/folder.ts'
 import { get, parseAnswer } from './wire.ts'
 
-const MEGABYTE = 1_048_576
-const sha = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 const bytesOf = async (response: Response) => new Uint8Array(await response.arrayBuffer())
 
-/** A folder with a small file, a large one and a page. */
 function makeFolder({ defer }: Context) {
-  const folder = mkdtempSync(join(tmpdir(), 'wsgi-core-ecosystem-'))
-  defer(() => rmSync(folder, { recursive: true }))
-  const large = randomBytes(5 * MEGABYTE)
-  writeFileSync(join(folder, 'small.txt'), '0123456789')
-  writeFileSync(join(folder, 'large.bin'), large)
-  writeFileSync(join(folder, 'index.html'), '<p>hello</p>')
-  return { folder, large }
-}
-
-/** How many descriptors of this process are open below the folder. */
-const openFiles = (folder: string) =>
-  readdirSync('/proc/self/fd').filter((fd) => linkOf(fd).startsWith(folder)).length
-
-function linkOf(fd: string): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`)
-  } catch {
-    return '' // closed in between
-  }
+  const made = makeFiles()
+  defer(() => rmSync(made.folder, { recursive: true }))
+  return made
 }
 
 /** fetch would ask not to be answered from a cache. */

@@ -1,16 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import {
-  createReadStream,
-  mkdtempSync,
-  readdirSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { createReadStream, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { type ClientHttp2Session, constants } from 'node:http2'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
@@ -23,10 +15,8 @@ import express, { type RequestHandler } from 'express'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import * as assert from 'uvu/assert'
 import { adoptExpress } from '../../http/adopt.ts'
+import { MEGABYTE, makeFiles, openFiles, sha } from '../../http/test/fixtures-ecosystem/folder.ts'
 import { ask, type Context, type Fields, type Handler, http2Suite, send } from './harness.ts'
-
-const MEGABYTE = 1_048_576
-const sha = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
 /** Fastify on HTTP/2, as a generation has it. */
 async function open(
@@ -54,23 +44,9 @@ async function download(session: ClientHttp2Session, path: string, fields: Field
 const folders: string[] = []
 
 function makeFolder() {
-  const folder = mkdtempSync(join(tmpdir(), 'wsgi-core-http2-'))
-  folders.push(folder)
-  const large = randomBytes(5 * MEGABYTE)
-  writeFileSync(join(folder, 'small.txt'), '0123456789')
-  writeFileSync(join(folder, 'large.bin'), large)
-  return { folder, large }
-}
-
-const openFiles = (folder: string) =>
-  readdirSync('/proc/self/fd').filter((fd) => linkOf(fd).startsWith(folder)).length
-
-function linkOf(fd: string): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`)
-  } catch {
-    return '' // closed in between
-  }
+  const made = makeFiles()
+  folders.push(made.folder)
+  return made
 }
 
 async function until(holds: () => boolean): Promise<void> {
