@@ -65,6 +65,8 @@ export class Spawner {
   readonly #child: ChildProcess
   /** undefined: there was no descriptor left to make it, and so no process. */
   readonly #control: Socket | undefined
+  /** Commands for when it has started: a write to one that ends before would lose what it has said. */
+  #waiting: SpawnerCommand[] | undefined = []
   #gone = false
 
   /**
@@ -81,7 +83,12 @@ export class Spawner {
     this.#child = startProcess(runtime, log ? 'pipe' : 'inherit')
     const stdio: ChildProcess['stdio'] | undefined = this.#child.stdio
     this.#control = stdio?.[3] as Socket | undefined
-    if (this.#control) listen(this.#control, receive)
+    if (this.#control) {
+      listen(this.#control, (event) => {
+        if (event.event === 'started') this.#sendWaiting()
+        receive(event)
+      })
+    }
     if (log) this.#capture(log)
     const end = (reason: string) => {
       if (this.#gone) return
@@ -102,7 +109,8 @@ export class Spawner {
   }
 
   send(command: SpawnerCommand): void {
-    if (!this.#gone) this.#write(command)
+    if (this.#waiting) this.#waiting.push(command)
+    else if (!this.#gone) this.#write(command)
   }
 
   /** The last resort, when it does not end by itself. */
@@ -120,6 +128,12 @@ export class Spawner {
       const lines = printedBy(log, () => this.pid)
       stream?.on('data', (bytes) => lines.feed(bytes)).on('end', () => lines.end())
     }
+  }
+
+  #sendWaiting(): void {
+    const waiting = this.#waiting ?? []
+    this.#waiting = undefined
+    for (const command of waiting) this.send(command)
   }
 
   #write(message: unknown): void {
