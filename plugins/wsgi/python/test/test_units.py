@@ -81,6 +81,22 @@ class HeadTest(unittest.TestCase):
             self.encode(f"200 reason {index}", [(f"X-Name-{index}", "x")])
         self.assertLessEqual(max(len(head.known_names), len(head.known_statuses)), head.CACHE_LIMIT)
         self.assertEqual(self.encode("404 New", [("X-New", "x"), ("Date", "x")])[0], b"404 New\0X-New\0x")
+        self.assertLessEqual(len(head.known_heads), head.HEADS_LIMIT)
+
+    def test_known_heads(self) -> None:
+        fields = [("X-Known", "a"), ("Content-Length", "5")]
+        first = head.encode_head("200 OK", fields)
+        self.assertIs(head.encode_head("200 OK", list(fields)), first)
+        self.assertEqual(head.encode_head("201 Created", fields)[0], b"201 Created\0X-Known\0a\0Content-Length\x005")
+        fields[0] = ("X-Known", "b")
+        self.assertEqual(head.encode_head("200 OK", fields), (b"200 OK\0X-Known\0b\0Content-Length\x005", 5, False))
+        for broken in ([*fields, ("X", "a\r\nb")], [*fields, ("X", b"b")], [*fields, ["X", "b"]], tuple(fields)):
+            for _ in range(2):
+                self.assertRaises((TypeError, ValueError), head.encode_head, "200 OK", broken)
+
+    def test_long_heads_are_not_kept(self) -> None:
+        head.encode_head("200 OK", [("X-Long", "x" * head.HEAD_LIMIT)])
+        self.assertFalse([key for key in head.known_heads if ("X-Long", "x" * head.HEAD_LIMIT) in key])
 
 
 class TargetTest(unittest.TestCase):

@@ -13,6 +13,9 @@ HOP_BY_HOP = (
 )  # fmt: skip
 SPECIAL = {"content-length": LENGTH, "server": SILENT, "date": SILENT, **dict.fromkeys(HOP_BY_HOP, HOP)}
 CACHE_LIMIT = 512
+# Heads that an app sends again and again: so many, of so many bytes at most.
+HEADS_LIMIT = 128
+HEAD_LIMIT = 1_024
 
 # RFC 9110 §5.5 and RFC 9112 §4: tab, visible ASCII, space and obs-text.
 TEXT = bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)])
@@ -23,6 +26,7 @@ TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 known_names: dict[str, int] = {}
 known_statuses: dict[str, bool] = {}
 warned_names: set[str] = set()
+known_heads: dict[tuple, tuple[bytes, int | None, bool]] = {}
 
 
 def encode_head(status: str, headers: list) -> tuple[bytes, int | None, bool]:
@@ -30,6 +34,23 @@ def encode_head(status: str, headers: list) -> tuple[bytes, int | None, bool]:
 
     Whatever breaks PEP 3333 raises TypeError or ValueError, so that no byte of it reaches the wire.
     """
+    if type(headers) is not list:
+        return make_head(status, headers)
+    key = (status, *headers)
+    try:
+        known = known_heads.get(key)
+    except TypeError:  # what has no hash is no header either
+        return make_head(status, headers)
+    if known is None:
+        known = make_head(status, headers)
+        if len(known[0]) <= HEAD_LIMIT:
+            if len(known_heads) >= HEADS_LIMIT:
+                known_heads.clear()
+            known_heads[key] = known
+    return known
+
+
+def make_head(status: str, headers: list) -> tuple[bytes, int | None, bool]:
     try:
         bodiless = known_statuses.get(status)
         if bodiless is None:

@@ -22,6 +22,11 @@ from .target import TargetError, load_app
 
 # Seconds between two looks at the memory in use.
 WEIGH_EVERY = 1.0
+# What the environ of each request has from here, beside what the front sends.
+OWN_KEYS = (
+    "wsgi.input", "wsgi.early_hints", "wsgi_core.request_id", "wsgi_core.queue_time", "wsgi_core.body_time",
+    "wsgi_core.client_gone",
+)  # fmt: skip
 # Workers for each core from which on they mostly wait for one another.
 CROWD = 4
 F_SETPIPE_SZ = 1031
@@ -195,8 +200,8 @@ def set_state(entries: list[memoryview], state: int) -> None:
 
 
 def create_base(config: dict) -> dict:
-    """What is the same in the environ of each request."""
-    return {
+    """What is the same in the environ of each request, and room for the rest."""
+    base = {
         **config.get("environ", {}),
         "wsgi.version": (1, 0),
         "wsgi.errors": sys.stderr or open(os.devnull, "w"),
@@ -206,7 +211,11 @@ def create_base(config: dict) -> dict:
         "wsgi.file_wrapper": FileWrapper,
         "wsgi.input_terminated": True,
         "wsgi_core.generation": config["generation"],
+        **dict.fromkeys(OWN_KEYS),
     }
+    # CPython makes room for as many keys again, and copies keep it: no request has its environ grow
+    base.update(dict(base))
+    return base
 
 
 def serve_all(lanes: list[Lane], life: Life, app, base: dict) -> None:
