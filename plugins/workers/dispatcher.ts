@@ -336,8 +336,8 @@ export class Dispatcher implements Front {
 
   /** It has waited before: it goes ahead of all that wait. */
   #dispatchFirst(job: Job): void {
-    if (this.#closed) job.fail('stopping')
-    else if (this.#hasRoom && this.#mayGo(job)) this.#push(job)
-    else this.#line.pushFirst(job)
+    if (this.#closed) return job.fail('stopping')
+    this.#line.pushFirst(job)
+    this.#fill()
   }
 }

@@ -6,7 +6,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { until } from '../../../test/helpers/server-process.ts'
 import { Dispatcher } from '../dispatcher.ts'
-import { FRAME } from '../frames.ts'
+import { FRAME, PACE_SHIFT } from '../frames.ts'
 import { RuntimeDirectory } from '../runtime-directory.ts'
 import { KIND } from '../slot.ts'
 import { frame, NotingJob, readSlot, type Slot, turns } from './fakes.ts'
@@ -94,6 +94,32 @@ test('gives a request whose worker died before it noted it to another', async (c
   writeSync(answers, frame(FRAME.response, again.id, '200 OK', 'here'))
   while (job.id !== 0) await turns()
   assert.is(job.received, 'here')
+})
+
+test('a slow request whose worker died goes on, though others of its kind wait', async (context) => {
+  const { dispatcher } = context
+  dispatcher.readers = 2 // one of them is kept free of slow requests
+  const jobs = [1, 2, 3].map(() => Object.assign(new NotingJob(), { url: '/slow' }))
+  const [slow, lost, waiting] = jobs as [NotingJob, NotingJob, NotingJob]
+  for (let count = 0; count < 12; count++) {
+    const quick = new NotingJob()
+    dispatcher.dispatch(quick)
+    const { id } = await take(context)
+    writeSync(context.answers, frame(FRAME.response, id, '200 OK', '', 1 << PACE_SHIFT))
+    while (quick.id !== 0) await turns()
+  }
+  dispatcher.dispatch(slow)
+  dispatcher.fail((await take(context)).id, 'timeout')
+  lost.isRepeatable = true
+  dispatcher.dispatch(lost)
+  dispatcher.dispatch(waiting)
+  assert.is(dispatcher.waiting, 1)
+  const first = (await take(context)).id
+  dispatcher.fail(first, 'died')
+  const again = await take(context)
+  assert.is(again.id, lost.id)
+  assert.is(lost.wasRepeated, true)
+  assert.is(dispatcher.waiting, 1)
 })
 
 test('leaves alone what is noted, what has begun to answer, and what still stands in the pipe', async (context) => {
