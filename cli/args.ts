@@ -50,9 +50,10 @@ export function parseArguments(
 ): ParsedArguments {
   const known = index(table)
   const foreign = foreignFlags(known)
+  const written = new Set(argv.map((word) => word.replace(/^--|=.*/gs, '')))
   const { tokens } = parseArgs({
     args: [...argv],
-    options: { ...foreignOptions(foreign), ...nodeOptions(known) },
+    options: { ...foreignOptions(foreign, written), ...nodeOptions(known, written) },
     strict: false,
     allowPositionals: true,
     tokens: true,
@@ -126,12 +127,17 @@ const isRepeatable = ({ format }: OptionDefinition) =>
 
 export type NodeOption = { type: 'string' | 'boolean'; short?: string }
 
-function nodeOptions(known: ReadonlyMap<string, Known>): Record<string, NodeOption> {
+/** Of the options without a short name only those that are written: to tell Node of hundreds takes a while. */
+function nodeOptions(
+  known: ReadonlyMap<string, Known>,
+  written: ReadonlySet<string>,
+): Record<string, NodeOption> {
   const options: Record<string, NodeOption> = {}
   for (const [name, { definition }] of known) {
     if (name.length === 1) continue
     const { short } = definition
     const main = name === definition.arg
+    if (!written.has(name) && !(main && short)) continue
     options[name] = {
       type: isFlag(definition) || definition.bare !== undefined ? 'boolean' : 'string',
       ...(main && short && { short }),

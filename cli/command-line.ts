@@ -4,11 +4,27 @@ import { splitWords } from './words.ts'
 
 const VARIABLE = 'GUNICORN_CMD_ARGS'
 
-/** Reads the command line over that of `GUNICORN_CMD_ARGS`, as gunicorn does: option by option, lists too. */
-export function commandLine(
-  argv: readonly string[],
-  env: Sources['env'],
-): (table: readonly OptionSpec[]) => Arguments {
+/**
+ * Reads the command line over that of `GUNICORN_CMD_ARGS`, as gunicorn does: option by option, lists too. By the same
+ * options it is read once.
+ */
+export function commandLine(argv: readonly string[], env: Sources['env']): ReadArguments {
+  const read = reader(argv, env)
+  let names: string | undefined
+  let last: Arguments
+  return (table) => {
+    const paths = table.map(({ path }) => path).sort()
+    if (names !== paths.join()) {
+      names = paths.join()
+      last = read(table)
+    }
+    return last
+  }
+}
+
+export type ReadArguments = (table: readonly OptionSpec[]) => Arguments
+
+function reader(argv: readonly string[], env: Sources['env']): ReadArguments {
   const { words, fault } = splitWords(env[VARIABLE] ?? '')
   return (table) => {
     const typed = parseArguments(argv, table)

@@ -13,13 +13,17 @@ export function foreignFlags(known: ReadonlyMap<string, unknown>): Foreign {
 
 const bare = (flag: string) => flag.replace(/^--?/, '')
 
-/** So that their values are not taken for the application. */
-export function foreignOptions(foreign: Foreign): Record<string, NodeOption> {
+/** So that the values of those that are written are not taken for the application. */
+export function foreignOptions(
+  foreign: Foreign,
+  written: ReadonlySet<string>,
+): Record<string, NodeOption> {
   const options: Record<string, NodeOption> = {}
   for (const [flag, setting] of foreign) {
     const type = setting.bare ? 'boolean' : 'string'
-    if (flag.startsWith('--')) options[bare(flag)] = { type }
-    else options[`gunicorn ${flag}`] = { type, short: bare(flag) }
+    if (flag.startsWith('--')) {
+      if (written.has(bare(flag))) options[bare(flag)] = { type }
+    } else options[`gunicorn ${flag}`] = { type, short: bare(flag) }
   }
   return options
 }

@@ -9,7 +9,7 @@ import {
   type Sources,
   version,
 } from '../core/index.ts'
-import { commandLine } from './command-line.ts'
+import { commandLine, type ReadArguments } from './command-line.ts'
 import { DetachWanted, detach, onStarterGone, takeDetached, tellStarter } from './daemon.ts'
 import { causes, EXIT, exitCodeOf, tracebackOf } from './exit-codes.ts'
 import { isFront, serveAsFront } from './front.ts'
@@ -41,21 +41,21 @@ async function run(argv: readonly string[]): Promise<number> {
   if (isPluginsCommand(argv)) return print(await listPlugins(process.cwd()))
   if (isHooksCommand(argv)) return printHooks(argv.slice(1))
   if (isNewPluginCommand(argv)) return print(newPlugin(argv.slice(1), process.cwd()))
-  const { values } = commandLine(argv, process.env)(optionTable(await loadPlugins(APPLICATION)))
+  const parse = commandLine(argv, process.env)
+  const { values } = parse(optionTable(await loadPlugins(APPLICATION)))
   if (values.get('version')) return print(`wsgi-core ${version}`)
   if (values.get('help')) return printHelp(values)
-  if (values.get('printConfig')) return printConfiguration(argv)
-  if (values.get('checkConfig')) return check(commandSources(argv, true))
-  return serve(argv)
+  if (values.get('printConfig')) return printConfiguration(parse)
+  if (values.get('checkConfig')) return check(commandSources(parse, true))
+  return serve(argv, parse)
 }
 
 /** The sources of a configuration that begins with a command line, and perhaps with sockets that systemd has opened. */
 function commandSources(
-  argv: readonly string[],
+  parse: ReadArguments,
   required: boolean,
   sockets: readonly number[] = [],
 ): Sources {
-  const parse = commandLine(argv, process.env)
   return {
     cwd: process.cwd(),
     env: process.env,
@@ -85,14 +85,14 @@ async function findRole(configuration: Configuration) {
 
 const BIND_UNUSED = 'argument --bind: not used, the sockets are those that systemd has opened'
 
-async function serve(argv: readonly string[]): Promise<number> {
+async function serve(argv: readonly string[], parse: ReadArguments): Promise<number> {
   const systemd = takeSystemd(process.env)
   const isDetached = takeDetached(process.env)
   const obstacle = obstacleOf(systemd)
   const upgrade = new Upgrade({ argv, isDetached, obstacle, legacy: takeLegacy(process.env) })
   const server = createServer(
     {
-      ...commandSources(argv, true, systemd.sockets),
+      ...commandSources(parse, true, systemd.sockets),
       sharing: upgrade,
       configured: (configuration) => {
         if (configuration.core.daemon && !isDetached) throw new DetachWanted(configuration)
@@ -172,14 +172,14 @@ async function printHelp(values: ReadonlyMap<string, unknown>): Promise<number> 
 }
 
 const printHooks = async (argv: readonly string[]) =>
-  print(await listHooks(commandSources(argv, false), argv.length > 0))
+  print(await listHooks(commandSources(commandLine(argv, process.env), false), argv.length > 0))
 
-async function printConfiguration(argv: readonly string[]): Promise<number> {
-  return print((await loadConfiguration(commandSources(argv, false))).print())
+async function printConfiguration(parse: ReadArguments): Promise<number> {
+  return print((await loadConfiguration(commandSources(parse, false))).print())
 }
 
 /** The plugins that an application brings: their options are always known. */
-const APPLICATION = ['reload', 'workers', 'wsgi']
+const APPLICATION = ['reload', 'workers', 'proxy', 'wsgi']
 
 const loadPlugins = (names: readonly string[]) =>
   Promise.all([...new Set(names)].map((name) => resolvePlugin(name, process.cwd())))

@@ -131,7 +131,7 @@ printing('--help groups the options by plugin, those of named plugins too', asyn
   assert.is(code, 0)
   assert.is(stderr, '')
   const groups = stdout.match(/^\S.*:$/gm)
-  const plugins = ['reload', 'workers', 'wsgi', 'greeter'].map((name) => `Plugin ${name}:`)
+  const plugins = ['reload', 'workers', 'proxy', 'wsgi', 'greeter'].map((name) => `Plugin ${name}:`)
   assert.equal(groups, ['Command:', 'Core:', ...plugins])
   assert.match(stdout, /--greeting TEXT +What to say\. Default: Hello\./)
 })

@@ -39,9 +39,9 @@ export function markOwner(folder: string): void {
 export function removeLeftovers(parent: string): void {
   const self = describeSelf()
   if (!self) return // not Linux: nothing could be proved
-  for (const name of namesIn(parent)) {
+  for (const name of namesIn(parent).filter((each) => NAME.test(each))) {
     const folder = join(parent, name)
-    if (NAME.test(name) && isAbandoned(folder, self)) removeQuietly(folder)
+    if (isAbandoned(folder, self)) removeQuietly(folder)
   }
 }
 
