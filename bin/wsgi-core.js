@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-import { headStart } from '../dist/cli/head-start.js'
+import { beginStart, headStart } from '../dist/cli/head-start.js'
 
+beginStart()
 const argv = process.argv.slice(2)
 headStart(argv, process.env, process.cwd())
 const { main } = await import('../dist/cli/main.js')

@@ -1,5 +1,6 @@
 import { type FrontOrder, loadFronts } from '../core/index.ts'
 import { EXIT } from './exit-codes.ts'
+import { endStart } from './start-flags.ts'
 
 /** Whether this process is one of several fronts, which another has started by node:cluster. */
 export const isFront = async (): Promise<boolean> =>
@@ -22,7 +23,10 @@ const SIGNALS = [
 export async function serveAsFront(): Promise<number> {
   for (const signal of SIGNALS) process.on(signal, () => {})
   const { Front } = await loadFronts()
-  const front = new Front((report) => process.connected && process.send?.(report))
+  const front = new Front((report) => {
+    if ('report' in report && report.report === 'serving') endStart()
+    return process.connected && process.send?.(report)
+  })
   process.on('uncaughtException', (err) => {
     front.log?.fatal({ err }, 'unforeseen error, the front stops')
     front.flushLogs()

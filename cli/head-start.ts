@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url'
 import { abandonAhead, startAhead } from '../plugins/workers/process.ts'
 import { findInterpreter } from '../plugins/wsgi/interpreter.ts'
 
+export { beginStart } from './start-flags.ts'
+
 type Environment = Readonly<Record<string, string | undefined>>
 
 const SPAWNER = fileURLToPath(new URL('../plugins/wsgi/python/spawner.py', import.meta.url))

@@ -21,6 +21,7 @@ import { isHooksCommand, isPluginsCommand, listHooks, listPlugins } from './plug
 import { isReloadCommand, reloadCommand } from './reload.ts'
 import { reload } from './reloading.ts'
 import { handleSignals } from './signals.ts'
+import { endStart } from './start-flags.ts'
 import { type Systemd, takeSystemd } from './systemd.ts'
 import { takeLegacy, Upgrade } from './upgrade.ts'
 
@@ -113,6 +114,7 @@ async function serve(argv: readonly string[], parse: ReadArguments): Promise<num
   onStarterGone(() => void server.close())
   try {
     await server.listen()
+    endStart()
     pid.open(server.configuration)
   } catch (error) {
     await server.close({ quick: true })
