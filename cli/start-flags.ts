@@ -13,9 +13,9 @@ const PROCESSORS = ['x64', 'arm64']
 let isStarting = false
 
 /**
- * Until `endStart` V8 compiles nothing to machine code, and its space for new objects keeps its first size: what runs during
- * the start does not run again, and the compilers' pages and the objects' would stay in memory. Where Node was given
- * options, V8 may have been told something else, and is left alone.
+ * Until `endStart` V8 does not optimize, and its space for new objects keeps its first size: what runs during the start does
+ * not run again, but the pages of the compilers and of that space would stay in memory. Where Node was given options,
+ * they may say otherwise, and V8 is left alone.
  */
 export function beginStart(): void {
   if (process.execArgv.length > 0 || process.env.NODE_OPTIONS) return
