@@ -7,9 +7,10 @@ import type {
   FastifyRequest,
 } from 'fastify'
 import { errorPage } from './error-page.ts'
-import type { Hooks, ResponseHead } from './hooks.ts'
+import type { Hooks } from './hooks.ts'
 import type { ParsedHead } from './http/door.ts'
 import { clientAddress, originOf, schemeOf } from './http/origin.ts'
+import { ObservedHead } from './observed-head.ts'
 
 /** Errors of routes and hooks: the client sees a plain page, the log and the `failed` hook the rest. */
 export function handleErrors(fastify: FastifyInstance, hooks: Hooks): void {
@@ -94,42 +95,20 @@ export function observeReplies(fastify: FastifyInstance, hooks: Hooks): void {
 
 function observe(request: FastifyRequest, reply: FastifyReply, hooks: Hooks): void {
   const { statusCode } = reply
-  const before: string[] = []
-  const headers = pairs(reply, before)
-  const head: ResponseHead = { statusCode, headers }
+  const head = new ObservedHead(statusCode, reply)
   hooks.response.call(head, request)
   if (head.statusCode !== statusCode) reply.code(head.statusCode)
-  if (!isSame(head.headers, before)) replaceHeaders(reply, head.headers)
+  const changed = ObservedHead.changed(head)
+  if (changed !== undefined) replaceHeaders(reply, changed)
 }
 
-function isSame(headers: ResponseHead['headers'], before: readonly string[]): boolean {
-  if (headers.length * 2 !== before.length) return false
-  let at = 0
-  for (const [name, value] of headers) {
-    if (name !== before[at++] || value !== before[at++]) return false
-  }
-  return true
-}
-
-/** The fields as pairs; `flat` gets the same in turn, as they are now. */
-function pairs(reply: FastifyReply, flat: string[]): [string, string][] {
-  const headers = reply.getHeaders()
-  const found: [string, string][] = []
-  for (const name in headers) {
-    const value = headers[name]
-    for (const one of Array.isArray(value) ? value : [value]) {
-      const text = String(one)
-      found.push([name, text])
-      flat.push(name, text)
-    }
-  }
-  return found
-}
-
-function replaceHeaders(reply: FastifyReply, headers: ResponseHead['headers']): void {
+function replaceHeaders(reply: FastifyReply, fields: readonly string[]): void {
   for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
   const byName = new Map<string, string[]>()
-  for (const [name, value] of headers) byName.set(name, [...(byName.get(name) ?? []), value])
+  for (let index = 0; index < fields.length; index += 2) {
+    const [name, value] = [fields[index] as string, fields[index + 1] as string]
+    byName.set(name, [...(byName.get(name) ?? []), value])
+  }
   for (const [name, values] of byName) reply.header(name, values.length > 1 ? values : values[0])
 }
 

@@ -63,6 +63,7 @@ export { installedPlugins } from './installed.ts'
 export { canonicalAddress, formatV6 } from './ip-address.ts'
 export type { Inherited, ListenerSpec, Sharing } from './listeners.ts'
 export { nearest } from './nearest.ts'
+export { observeHead } from './observed-head.ts'
 export { programRoot } from './paths.ts'
 export { PeerSet } from './peer-set.ts'
 export {

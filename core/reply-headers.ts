@@ -15,15 +15,40 @@ export function addReplyHeaders(fields: string[], reply: FastifyReply): string[]
   return fields
 }
 
-let ownFields: symbol | undefined
+/** Names and values in turn of all that has been set on it. */
+export function replyFields(reply: FastifyReply): string[] {
+  const fields: string[] = []
+  const headers = setHeaders(reply)
+  for (const name in headers) {
+    const value = headers[name]
+    if (Array.isArray(value)) for (const one of value) fields.push(name, String(one))
+    else fields.push(name, String(value))
+  }
+  return fields
+}
+
+type Headers = Readonly<Record<string, unknown>>
+
+/** As `getHeaders`, without a copy where all of them are Fastify's. */
+function setHeaders(reply: FastifyReply): Headers {
+  const own = ownHeaders(reply)
+  return own === undefined || reply.raw.getHeaderNames().length > 0 ? reply.getHeaders() : own
+}
 
 /** Nothing has been set on it: most are so, and to see it is quicker than to copy no fields. */
 function isBare(reply: FastifyReply): boolean {
-  ownFields ??= (requireFromFastify('./lib/symbols') as { kReplyHeaders: symbol }).kReplyHeaders
-  const own = (reply as unknown as Record<symbol, object | undefined>)[ownFields]
+  const own = ownHeaders(reply)
   if (own === undefined) return false
   for (const _ in own) return false
   return reply.raw.getHeaderNames().length === 0
+}
+
+let ownFields: symbol | undefined
+
+/** Those that Fastify keeps to itself until the head is written. */
+function ownHeaders(reply: FastifyReply): Headers | undefined {
+  ownFields ??= (requireFromFastify('./lib/symbols') as { kReplyHeaders: symbol }).kReplyHeaders
+  return (reply as unknown as Record<symbol, Headers | undefined>)[ownFields]
 }
 
 const hasField = (fields: readonly string[], name: string) =>

@@ -322,6 +322,33 @@ responses('sees routes of encapsulated Fastify plugins, and the 404', async (con
   }
 })
 
+responses('sees all that was set on a reply, and on what is below it', async (context) => {
+  const seen: [string, string][][] = []
+  const server = await start(context, ({ hooks }) => {
+    hooks.server.tap('test', (fastify) => {
+      fastify.addHook('onRequest', async ({ url }, reply) => {
+        if (url === '/below') reply.raw.setHeader('X-Below', 'b')
+      })
+      for (const path of ['/', '/below']) {
+        fastify.get(path, async (_request, reply) =>
+          reply.headers({ 'x-number': 1, 'set-cookie': ['a=1', 'b=2'] }).send('body'),
+        )
+      }
+    })
+    hooks.response.tap('test', ({ headers }) => void seen.push(headers))
+  })
+  const own = [
+    ['x-number', '1'],
+    ['set-cookie', 'a=1'],
+    ['set-cookie', 'b=2'],
+    ['content-type', 'text/plain; charset=utf-8'],
+  ]
+  const { headers } = await server.request('/')
+  assert.equal(headers['set-cookie'], ['a=1', 'b=2'])
+  assert.is((await server.request('/below')).headers['x-below'], 'b')
+  assert.equal(seen, [own, [['x-below', 'b'], ...own]])
+})
+
 responses('that fails gives a plain 500, once', async (context) => {
   const server = await start(context, ({ hooks }) => {
     hooks.server.tap('test', (fastify) => void fastify.get('/', async () => 'fine'))

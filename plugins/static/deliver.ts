@@ -8,7 +8,7 @@ import {
   type FilePiece,
   type Hooks,
   isTapped,
-  type ResponseHead,
+  observeHead,
   sendFile,
 } from '../../core/index.ts'
 import type { Answer, Body } from './answer.ts'
@@ -36,7 +36,7 @@ export async function deliver(
   const fields = [...answer.fields, ...length]
   const head = await observed(answer, reply ? addReplyHeaders(fields, reply) : fields, reply, hooks)
   reply?.hijack()
-  response.writeHead(head.statusCode, head.headers.flat())
+  response.writeHead(head.statusCode, head.fields)
   const isBodiless = request.method === 'HEAD' || answer.status === 304
   await sendBody(response, answer.body, isBodiless, broken)
 }
@@ -59,19 +59,14 @@ export async function deliverByFastify(answer: Answer, reply: FastifyReply) {
 
 async function observed(
   { status, body }: Answer,
-  fields: readonly string[],
+  fields: string[],
   reply: FastifyReply | undefined,
   hooks: Hooks,
-): Promise<ResponseHead> {
-  const head: ResponseHead = { statusCode: status, headers: [] }
-  for (let index = 0; index < fields.length; index += 2) {
-    head.headers.push([fields[index] as string, fields[index + 1] as string])
-  }
+): Promise<ReturnType<typeof observeHead>> {
   // whoever taps it has each request come through Fastify
-  if (reply === undefined || !isTapped(hooks.response)) return head
+  if (reply === undefined || !isTapped(hooks.response)) return { statusCode: status, fields }
   try {
-    hooks.response.call(head, reply.request)
-    return head
+    return observeHead(hooks, status, fields, reply.request)
   } catch (error) {
     if (body.kind === 'file') await closeDescriptor(body.fd)
     throw error

@@ -7,6 +7,7 @@ import {
   type EngineRequest,
   type EngineResponse,
   type Hooks,
+  observeHead,
   originOf,
   type PreparedHead,
   sendFile,
@@ -18,7 +19,6 @@ import { buildEnviron, isUnder } from './environ.ts'
 import type { KnownHeads } from './known-heads.ts'
 import { beginSharing, endSharing, memoryShare } from './memory-share.ts'
 import { ObservedEnviron } from './observed-environ.ts'
-import { observeHead } from './observed-head.ts'
 import { renderPage } from './page.ts'
 import { PulledBody } from './pulled-body.ts'
 import {

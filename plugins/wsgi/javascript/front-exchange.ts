@@ -1,12 +1,16 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import { addReplyHeaders, type EngineResponse, type Hooks } from '../../../core/index.ts'
+import {
+  addReplyHeaders,
+  type EngineResponse,
+  type Hooks,
+  observeHead,
+} from '../../../core/index.ts'
 import type { FileHandOver } from '../../static/index.ts'
 import { parseEarlyHints } from '../answer-head.ts'
 import { buildEnviron, isUnder, parseEnviron } from '../environ.ts'
 import { ObservedEnviron } from '../observed-environ.ts'
-import { observeHead } from '../observed-head.ts'
 import { renderPage } from '../page.ts'
 import { declaredLength, NO_BODY } from '../request-body.ts'
 import { Answer, BrokenAnswer, type Outlet } from './answer.ts'
