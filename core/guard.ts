@@ -1,17 +1,26 @@
 import type { FullTap } from 'tapable'
 import { HookFailed } from './errors.ts'
 import type { HookName, Hooks } from './hooks.ts'
+import { joinTaps } from './joined-call.ts'
 
 /** Wraps every tap, so that an error says which plugin failed in which hook, with the true error as its `cause`. */
 export function guardHooks(hooks: Hooks): void {
   for (const name of Object.keys(hooks) as HookName[]) {
     hooks[name].intercept({ register: (tap) => guardTap(tap as FullTap, name) as never })
+    joinTaps(hooks[name], bare, (error, plugin) => named(error, plugin, name))
   }
 }
 
+/** By guard, what it guards. */
+const guarded = new WeakMap<object, Fn>()
+
 function guardTap(tap: FullTap, hook: HookName): FullTap {
-  return { ...tap, fn: GUARDS[tap.type](tap.fn as Fn, (error) => named(error, tap.name, hook)) }
+  const guard = GUARDS[tap.type](tap.fn as Fn, (error) => named(error, tap.name, hook))
+  guarded.set(guard, tap.fn as Fn)
+  return { ...tap, fn: guard }
 }
+
+const bare = ({ fn }: FullTap) => guarded.get(fn) ?? fn
 
 type Fn = (...args: unknown[]) => unknown
 type Name = (error: unknown) => Error
