@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { createRequire } from 'node:module'
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import { clock } from './clock.ts'
 import { requireFromFastify } from './fastify-modules.ts'
 import type { EngineResponse } from './http/door.ts'
 
@@ -63,7 +64,7 @@ export class PairMaker {
     if (path !== '/') params['*'] = path.slice(1)
     const request = new Request(id, params, raw, query, this.#log, this.#context)
     const reply = new Reply(response, request, this.#log)
-    const began = response.startedAt || performance.now()
+    const began = response.startedAt || clock.now()
     ;(reply as unknown as Record<symbol, unknown>)[this.#inner.kReplyStartTime] = began
     return reply
   }

@@ -2,11 +2,13 @@ import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Logger } from 'pino'
+import { clock } from './clock.ts'
 import type { Configuration } from './config/load.ts'
 import { Core, type Life } from './core.ts'
 import { ApplyFailed, Stopped } from './errors.ts'
 import { failRequest, reportFailure } from './fastify.ts'
-import { type Finished, isTapped } from './hooks.ts'
+import { FinishedRequest } from './finished.ts'
+import { isTapped } from './hooks.ts'
 import type { EngineResponse, Handler, ParsedHead } from './http/door.ts'
 import type { PreparedAnswer } from './http/prepared-head.ts'
 import type { ListenerSpec } from './listeners.ts'
@@ -210,7 +212,7 @@ export class Generation {
 
   #serveObserved(request: IncomingMessage, response: EngineResponse): void {
     const { hooks } = this.core
-    if (this.#isMeasured) response.startedAt = performance.now()
+    if (this.#isMeasured) response.startedAt = clock.now()
     this.#active++
     response.on('close', this.#onClose)
     try {
@@ -230,10 +232,8 @@ export class Generation {
 
   #tellFinished(response: EngineResponse): void {
     const { request } = response
-    const milliseconds = performance.now() - response.startedAt
     try {
-      const finished = new FinishedRequest(response, milliseconds)
-      this.core.hooks.finished.call(request, response, finished)
+      this.core.hooks.finished.call(request, response, new FinishedRequest(response))
     } catch (error) {
       reportFailure(error as Error, request, this.core.hooks, this.#log)
     }
@@ -254,26 +254,6 @@ type Taps = { readonly taps: readonly { readonly name: string }[] }
 /** Whether all who tap the one tap the other, too. */
 const areAmong = (one: Taps, other: Taps) =>
   one.taps.every(({ name }) => other.taps.some((tap) => tap.name === name))
-
-class FinishedRequest implements Finished {
-  readonly statusCode: number
-  readonly bytes: number
-  readonly milliseconds: number
-  readonly completed: boolean
-  readonly timestamp: number
-
-  constructor(response: EngineResponse, milliseconds: number) {
-    this.statusCode = response.statusCode
-    this.bytes = response.bodyBytes
-    this.milliseconds = milliseconds
-    this.completed = response.writableFinished
-    this.timestamp = Date.now() - milliseconds
-  }
-
-  get time(): Date {
-    return new Date(this.timestamp)
-  }
-}
 
 /** One listener for all responses of a generation: `this` tells which. */
 function closeListener(closed: (response: EngineResponse) => void) {
