@@ -32,7 +32,7 @@ export interface Finished {
 /** The WSGI environ as taps see it: latin-1 strings without NUL (PEP 3333). */
 export type Environ = Map<string, string>
 
-/** A response's head while taps may still change it. `headers` keeps order and repeated names. */
+/** A response's head while taps may still change it. `headers` keeps order and repeated names; it is made when first asked for. */
 export interface ResponseHead {
   statusCode: number
   headers: [name: string, value: string][]
