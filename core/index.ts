@@ -33,9 +33,11 @@ export {
   isTapped,
   type ResponseHead,
 } from './hooks.ts'
+export { countIn, type NetHandle, takeHandles } from './http/accept.ts'
 export { adoptExpress } from './http/adopt.ts'
 export type { Door, EngineRequest, EngineResponse, Owner, ParsedHead } from './http/door.ts'
-export { attachEngine, type EngineServer } from './http/engine.ts'
+export { type AttachedEngine, attachEngine, type EngineServer } from './http/engine.ts'
+export { lentReads } from './http/lent-reads.ts'
 export type { EngineOptions } from './http/limits.ts'
 export {
   clientAddress,

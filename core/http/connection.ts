@@ -60,11 +60,6 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
     }
   }
 
-  /** After an upgrade. @returns whether more may come before the stream asks for it. */
-  receiveRaw(bytes: Buffer, size: number): boolean {
-    return this.socket.push(Buffer.from(bytes.subarray(0, size)))
-  }
-
   /** The client has taken what was written. */
   drained(): void {
     if (!this.#waitsForClient) return this.response?.drained()

@@ -1,11 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import { createServer, type Server, Socket } from 'node:net'
+import { countIn, type NetHandle, takeHandles } from './accept.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionLife } from './connection-life.ts'
 import { connectionOf, setConnection } from './connection-of.ts'
 import { Descriptors } from './descriptors.ts'
 import type { Door } from './door.ts'
 import type { LeanRequest } from './lean-request.ts'
+import { lentReads } from './lent-reads.ts'
 import { type EngineOptions, type Limits, resolveLimits } from './limits.ts'
 import { Head } from './parser.ts'
 import type { Preamble } from './preamble.ts'
@@ -24,8 +26,13 @@ export type EngineServer = Server & {
   setPreamble?(preamble: Preamble | undefined): void
 }
 
-/** All reads of the process go through this: what is to stay is copied. */
-const readBuffer = Buffer.allocUnsafeSlow(65_536)
+/** One that serves what others accept. */
+export type AttachedEngine = EngineServer & {
+  /** Takes a socket that was made with `lentReads`. */
+  take(socket: Socket): void
+}
+
+const onread = lentReads(65_536)
 
 /** Of all servers of the process. */
 const descriptors = new Descriptors()
@@ -75,14 +82,17 @@ export class Engine {
     this.#add(socket, false)
   }
 
+  /** Takes a connection whose bytes are lent. */
+  take(socket: Socket): void {
+    this.#add(socket, false)
+  }
+
   /** Takes a handle as the kernel gave it, which spares the stream's reading side. */
   acceptHandle(handle: NetHandle, server: Server): void {
     const socket = new Socket(socketOptions(handle))
     handle.setNoDelay?.(true)
-    const owned = socket as unknown as { server: Server; _server: Server }
-    owned.server = server
-    owned._server = server
-    ;(server as unknown as { _connections: number })._connections++
+    ;(socket as unknown as { server: Server }).server = server
+    countIn(server, socket)
     this.#add(socket, true)
   }
 
@@ -263,7 +273,11 @@ function tickFor({ headTime, rateTime, lingerTime }: Limits, { keepAlive }: Door
 export function createEngineServer(door: Door, options: EngineOptions = {}): EngineServer {
   const server = createServer({ allowHalfOpen: true, noDelay: true })
   const engine = attach(server, 'connection', door, options)
-  server.on('listening', () => takeHandles(server, engine))
+  takeHandles(
+    server,
+    (handle) => engine.acceptHandle(handle, server),
+    () => engine.makeRoom('no descriptor left (ulimit -n)'),
+  )
   const setPreamble = (preamble: Preamble | undefined) => {
     engine.preamble = preamble
   }
@@ -276,9 +290,9 @@ export function attachEngine(
   event: 'connection' | 'secureConnection',
   door: Door,
   options: EngineOptions = {},
-): EngineServer {
+): AttachedEngine {
   attach(server, event, door, options)
-  return server as EngineServer
+  return server as AttachedEngine
 }
 
 function attach(server: Server, event: string, door: Door, options: EngineOptions): Engine {
@@ -286,6 +300,7 @@ function attach(server: Server, event: string, door: Door, options: EngineOption
   server.on(event, (socket: Socket) => engine.accept(socket))
   const close = server.close.bind(server)
   Object.assign(server, {
+    take: (socket: Socket) => engine.take(socket),
     closeIdleConnections: () => engine.closeIdleConnections(),
     closeAllConnections: () => engine.closeAllConnections(),
     setLimits: (limits: EngineOptions) => engine.setLimits(limits),
@@ -298,29 +313,6 @@ function attach(server: Server, event: string, door: Door, options: EngineOption
   return engine
 }
 
-interface NetHandle {
-  setNoDelay?(on: boolean): void
-  close(): void
-}
-
-interface ListeningHandle {
-  onconnection?: (status: number, handle: NetHandle) => void
-}
-
-/**
- * Takes connections from the kernel before `net` makes sockets of them: only so can a socket read into a buffer of
- * ours, which saves an allocation per read and most of an idle connection's memory. Where there is no such handle,
- * connections come by the server's event.
- */
-function takeHandles(server: Server, engine: Engine): void {
-  const listening = (server as unknown as { _handle: ListeningHandle | null })._handle
-  if (typeof listening?.onconnection !== 'function') return
-  listening.onconnection = (status, handle) => {
-    if (status === 0) engine.acceptHandle(handle, server)
-    else engine.makeRoom('no descriptor left (ulimit -n)')
-  }
-}
-
 /** Who has not asked anything yet goes first, then who has waited longest. */
 function isRatherSpared(candidate: ConnectionLife, other: ConnectionLife): boolean {
   if (candidate.isFresh !== other.isFresh) return candidate.isFresh
@@ -330,16 +322,6 @@ function isRatherSpared(candidate: ConnectionLife, other: ConnectionLife): boole
 /** Its number; -1 where it has none, as that of a socket within another. */
 const descriptorOf = (socket: Socket) =>
   (socket as unknown as { _handle: { fd?: number } | null })._handle?.fd ?? -1
-
-const onread = {
-  buffer: readBuffer,
-  callback(this: Socket, size: number, buffer: Buffer): boolean {
-    const connection = connectionOf(this) as Connection
-    if (connection.isRaw) return connection.receiveRaw(buffer, size)
-    connection.receive(buffer, 0, size)
-    return true
-  },
-}
 
 const socketOptions = (handle: NetHandle) =>
   ({ handle, allowHalfOpen: true, onread }) as unknown as ConstructorParameters<typeof Socket>[0]

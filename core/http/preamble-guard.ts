@@ -1,4 +1,5 @@
 import type { Server, Socket } from 'node:net'
+import { takeSockets } from './accept.ts'
 import { introduceBelow, type Preamble, PreambleCollector } from './preamble.ts'
 
 type Take = (socket: Socket) => void
@@ -37,6 +38,7 @@ class ConnectionGuard {
       for (const listener of listeners) listener.call(server, socket)
     }
     server.removeAllListeners('connection')
+    takeSockets(server)
     server.on('connection', (socket: Socket) => this.#connected(socket))
     this.#endWith(server)
   }

@@ -1,6 +1,6 @@
-import type { Socket } from 'node:net'
 import type { Door, EngineOptions, Http2Server } from '../../core/index.ts'
-import { Port, type Report, type Verdict } from './port.ts'
+import type { Guest, Verdict } from './guest.ts'
+import { Port, type Report } from './port.ts'
 
 /** Of the preface (RFC 9113 §3.4): no request of HTTP/1.1 begins so. */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n')
@@ -19,21 +19,22 @@ export class CleartextPort extends Port {
     this.http2 = [createHttp2(door, limits)]
   }
 
-  protected judge(bytes: Buffer): Verdict {
+  judge(bytes: Buffer): Verdict {
     const size = Math.min(bytes.length, PREFACE.length)
     const isHttp2 = bytes.compare(PREFACE, 0, size, 0, size) === 0
     if (isHttp2 && size < PREFACE.length) return PREFACE.length
-    return isHttp2 ? (socket) => this.#toHttp2(socket) : (socket) => this.#toHttp1(socket)
+    return isHttp2 ? (guest) => this.#toHttp2(guest) : (guest) => this.#toHttp1(guest)
   }
 
-  #toHttp1(socket: Socket): void {
-    this.admitted(socket)
+  #toHttp1(guest: Guest): void {
+    const socket = guest.toSocket()
+    this.admitted(guest)
     this.http1.emit('connection', socket)
     socket.resume()
   }
 
-  #toHttp2(socket: Socket): void {
-    this.admitted(socket)
-    this.http2[0]?.accept(socket)
+  #toHttp2(guest: Guest): void {
+    this.admitted(guest)
+    this.http2[0]?.accept(guest.toSocket())
   }
 }

@@ -24,6 +24,8 @@ export class Contexts {
   readonly #made = new Map<string, Context>()
   /** For a name that no certificate has; undefined: such clients are refused. */
   readonly #fallback: Context | undefined
+  /** Where there is one for whatever name. */
+  readonly #only: Context | undefined
 
   /** @throws where OpenSSL cannot use one of them */
   constructor(
@@ -40,11 +42,13 @@ export class Contexts {
     this.#fallback =
       first === undefined || refusesUnknown ? undefined : this.#make(this.#withCompanions(first))
     for (const { names } of candidates) for (const name of names) this.find(exampleOf(name))
+    this.#only = this.#made.size === 1 ? this.#fallback : undefined
     for (const { options } of this.#made.values()) createSecureContext(options)
   }
 
   /** undefined: no certificate is shown for this name. */
   find(name: string): Context | undefined {
+    if (this.#only) return this.#only
     const found = onePerKind(this.#table.find(name))
     return found.length === 0 ? this.#fallback : this.#make(found)
   }

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import type { Guest } from './guest.ts'
 
 /** How often late ones are looked for, in milliseconds, at least. */
 const TICK = 500
@@ -8,13 +8,13 @@ const MOST = 5000
 /** Connections that are not as far as to be somebody's: before their first bytes, or in their handshake. */
 export class Lobby {
   /** With the time of their arrival; the oldest first. */
-  readonly #waiting = new Map<Socket, number>()
-  readonly #left: (socket: Socket, why: string) => void
+  readonly #waiting = new Map<Guest, number>()
+  readonly #left: (guest: Guest, why: string) => void
   #time: number
   #timer: NodeJS.Timeout | undefined
 
   /** @param time milliseconds that each may stay. @param left told of each that has to go. */
-  constructor(time: number, left: (socket: Socket, why: string) => void) {
+  constructor(time: number, left: (guest: Guest, why: string) => void) {
     this.#time = time
     this.#left = left
   }
@@ -28,15 +28,15 @@ export class Lobby {
     return this.#waiting.size
   }
 
-  enter(socket: Socket): void {
+  enter(guest: Guest): void {
     if (this.#waiting.size >= MOST) this.makeRoom()
-    this.#waiting.set(socket, performance.now())
+    this.#waiting.set(guest, performance.now())
     if (this.#timer === undefined) this.#restart()
   }
 
   /** It has become somebody's, or is gone. */
-  leave(socket: Socket): void {
-    if (!this.#waiting.delete(socket) || this.#waiting.size > 0) return
+  leave(guest: Guest): void {
+    if (!this.#waiting.delete(guest) || this.#waiting.size > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined
   }
@@ -51,9 +51,9 @@ export class Lobby {
 
   /** All go. */
   clear(): void {
-    for (const socket of this.#waiting.keys()) {
-      this.leave(socket)
-      socket.destroy()
+    for (const guest of this.#waiting.keys()) {
+      this.leave(guest)
+      guest.destroy()
     }
   }
 
@@ -64,15 +64,15 @@ export class Lobby {
   }
 
   #look(now: number): void {
-    for (const [socket, since] of this.#waiting) {
+    for (const [guest, since] of this.#waiting) {
       if (now - since < this.#time) return
-      this.#dismiss(socket, 'the handshake took too long')
+      this.#dismiss(guest, 'the handshake took too long')
     }
   }
 
-  #dismiss(socket: Socket, why: string): void {
-    this.leave(socket)
-    this.#left(socket, why)
-    socket.destroy()
+  #dismiss(guest: Guest, why: string): void {
+    this.leave(guest)
+    this.#left(guest, why)
+    guest.destroy()
   }
 }

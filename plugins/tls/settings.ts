@@ -1,5 +1,4 @@
 import { createHash, X509Certificate } from 'node:crypto'
-import type { TlsOptions as ServerOptions } from 'node:tls'
 import type { Http2Settings } from '../../core/index.ts'
 import type { CertReqs, TlsOptions } from './config.ts'
 import { Contexts } from './contexts.ts'
@@ -7,12 +6,12 @@ import { BadSetting } from './errors.ts'
 import { splitChain } from './identity.ts'
 import type { Material } from './material.ts'
 import { protocolOptions } from './profiles.ts'
+import type { Terms } from './secure-socket.ts'
 
 /** One configuration of TLS: what new handshakes go by. */
 export interface Settings {
   readonly contexts: Contexts
-  /** For Node's TLS servers, besides. */
-  readonly server: ServerOptions
+  readonly handshake: Pick<Terms['options'], 'ALPNProtocols' | 'requestCert' | 'rejectUnauthorized'>
   /** OCSP responses by certificate, DER in hexadecimal; empty where there are none. */
   readonly staples: ReadonlyMap<string, Buffer>
   readonly certReqs: CertReqs
@@ -31,8 +30,7 @@ export function createSettings(options: TlsOptions, material: Material): Setting
   const common = { ...protocolOptions(options), ca, ticketKeys, sessionIdContext }
   return {
     contexts: new Contexts(material.identities, common, options.unknownNames === 'refuse'),
-    server: {
-      ticketKeys,
+    handshake: {
       requestCert: certReqs !== 'none',
       rejectUnauthorized: certReqs === 'required',
       ALPNProtocols: alpn(options),
@@ -47,7 +45,14 @@ export function createSettings(options: TlsOptions, material: Material): Setting
 
 const NAMES: Readonly<Record<string, string>> = { h2: 'h2', h1: 'http/1.1' }
 
-const alpn = ({ httpProtocols }: TlsOptions) => httpProtocols.map((name) => NAMES[name] as string)
+/** As it is on the wire (RFC 7301 §3.1), which spares Node to make it for each connection. */
+const alpn = ({ httpProtocols }: TlsOptions): Buffer =>
+  Buffer.concat(
+    httpProtocols.map((name) => {
+      const id = Buffer.from(NAMES[name] as string)
+      return Buffer.concat([Buffer.from([id.length]), id])
+    }),
+  )
 
 /** gunicorn's number, too: a config file may hold one. */
 const kindOf = (value: string): CertReqs =>

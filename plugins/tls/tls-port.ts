@@ -1,6 +1,10 @@
-import type { Socket } from 'node:net'
 import { createServer } from 'node:net'
-import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
+import {
+  createSecureContext,
+  createServer as createTlsServer,
+  type SecureContextOptions,
+  type Server as TlsServer,
+} from 'node:tls'
 import {
   attachEngine,
   type Door,
@@ -11,8 +15,10 @@ import {
 } from '../../core/index.ts'
 import { readClientHello } from './client-hello.ts'
 import type { Context } from './contexts.ts'
+import type { Guest, Verdict } from './guest.ts'
 import { plainDoor } from './plain-door.ts'
-import { Port, type Report, type Verdict } from './port.ts'
+import { Port, type Report } from './port.ts'
+import type { SecureSocket, Terms } from './secure-socket.ts'
 import type { Settings } from './settings.ts'
 
 /** First byte of a TLS record that holds a handshake. */
@@ -33,7 +39,7 @@ export class TlsPort extends Port {
   protected readonly http2 = new Set<Http2Server>()
   #settings!: Settings
   /** One for each set of certificates, made when it is first asked for. */
-  #servers = new Map<Context, TlsServer>()
+  #terms = new Map<Context, Terms>()
   #plain: EngineServer | undefined
 
   constructor(
@@ -52,7 +58,7 @@ export class TlsPort extends Port {
   use(settings: Settings): void {
     const before = this.#settings?.http2
     this.#settings = settings
-    this.#servers = new Map()
+    this.#terms = new Map()
     this.#plain = undefined
     if (settings.http2 && JSON.stringify(before) !== JSON.stringify(settings.http2)) {
       for (const old of this.http2) if (old.size === 0) this.http2.delete(old)
@@ -60,69 +66,67 @@ export class TlsPort extends Port {
     }
   }
 
-  protected judge(bytes: Buffer): Verdict {
+  judge(bytes: Buffer): Verdict {
     const first = bytes[0] as number
-    if (isUpperCase(first)) return (socket) => this.#answerPlain(socket)
+    if (isUpperCase(first)) return (guest) => this.#answerPlain(guest)
     if (first !== HANDSHAKE) return 'neither TLS nor HTTP'
     const hello = readClientHello(bytes)
     if (typeof hello === 'number') return hello
-    return hello === 'too large' ? 'ClientHello too large' : (socket) => this.#greet(socket, hello)
+    return hello === 'too large' ? 'ClientHello too large' : (guest) => this.#greet(guest, hello)
   }
 
-  #greet(socket: Socket, { name }: { readonly name: string }): void {
+  #greet(guest: Guest, { name }: { readonly name: string }): void {
     const context = this.#settings.contexts.find(name)
-    if (context) this.#serverFor(context).emit('connection', socket)
-    else {
-      this.report(socket, 'no certificate for this name')
-      socket.end(UNRECOGNIZED_NAME)
-      socket.resume()
+    if (context) {
+      guest.toSecure(this.#termsOf(context))
+      return
     }
+    this.report(guest, 'no certificate for this name')
+    guest.toSocket().resume().end(UNRECOGNIZED_NAME)
   }
 
-  #serverFor(context: Context): TlsServer {
-    const made = this.#servers.get(context) ?? this.#createTls(this.#settings, context)
-    this.#servers.set(context, made)
+  #termsOf(context: Context): Terms {
+    const made = this.#terms.get(context) ?? this.#createTerms(this.#settings, context)
+    this.#terms.set(context, made)
     return made
   }
 
-  #createTls(settings: Settings, { options }: Context): TlsServer {
-    const tls = createTlsServer({ ...options, ...settings.server })
-    tls.on('secureConnection', (socket) => this.#secured(socket, settings))
-    tls.on('tlsClientError', (error, socket) => {
-      this.report(socket, reasonOf(error))
-      rawOf(socket)?.destroy()
-    })
+  #createTerms(settings: Settings, { options }: Context): Terms {
     const { staples } = settings
-    if (staples.size > 0) {
-      tls.on('OCSPRequest', (certificate, _issuer, done) =>
-        done(null, staples.get(certificate?.toString('hex')) ?? (null as never)),
-      )
+    return {
+      options: {
+        ...settings.handshake,
+        secureContext: createSecureContext(options),
+        ...(staples.size > 0 && { server: stapler(options, staples) }),
+      },
+      secured: (guest, socket) => this.#secured(guest, socket, settings),
+      failed: this.report,
     }
-    return tls
   }
 
-  #secured(socket: TLSSocket, { certReqs, hasHttp1 }: Settings): void {
-    const raw = rawOf(socket)
-    if (raw) this.admitted(raw)
+  #secured(guest: Guest, socket: SecureSocket, { certReqs, hasHttp1 }: Settings): void {
+    this.admitted(guest)
     const isWrong = certReqs === 'optional' && !socket.authorized && hasCertificate(socket)
     if (isWrong) return this.#turnAway(socket, `client certificate: ${socket.authorizationError}`)
     if (socket.alpnProtocol === 'h2') [...this.http2].at(-1)?.accept(socket)
-    else if (hasHttp1) this.http1.emit('connection', socket)
-    else this.#turnAway(socket, 'it does not speak HTTP/2')
+    else if (!hasHttp1) this.#turnAway(socket, 'it does not speak HTTP/2')
+    else if (socket.isLent) this.http1.take(socket)
+    else this.http1.emit('connection', socket)
   }
 
-  #turnAway(socket: TLSSocket, reason: string): void {
+  #turnAway(socket: SecureSocket, reason: string): void {
     this.report(socket, reason)
     socket.on('error', () => {}).destroy()
   }
 
   /** Somebody speaks HTTP without TLS. */
-  #answerPlain(socket: Socket): void {
-    this.report(socket, 'plain HTTP')
-    this.admitted(socket)
+  #answerPlain(guest: Guest): void {
+    this.report(guest, 'plain HTTP')
+    this.admitted(guest)
     const isRedirect = this.#settings.plainRequests === 'redirect'
     const door = plainDoor(this.door, isRedirect)
     this.#plain ??= attachEngine(createServer(), 'connection', door, this.limits)
+    const socket = guest.toSocket()
     this.#plain.emit('connection', socket)
     socket.resume()
   }
@@ -130,9 +134,12 @@ export class TlsPort extends Port {
 
 const isUpperCase = (byte: number) => byte >= 0x41 && byte <= 0x5a
 
-/** The connection below, as the kernel gave it. */
-const rawOf = (socket: TLSSocket) => (socket as unknown as { _parent?: Socket })._parent
+const hasCertificate = (socket: SecureSocket) => socket.getPeerX509Certificate() !== undefined
 
-const hasCertificate = (socket: TLSSocket) => socket.getPeerX509Certificate() !== undefined
-
-const reasonOf = (error: Error) => (error as NodeJS.ErrnoException).code ?? error.message
+/** Node asks a server of its own for what is to be stapled. */
+function stapler(options: SecureContextOptions, staples: Settings['staples']): TlsServer {
+  const server = createTlsServer(options)
+  return server.on('OCSPRequest', (certificate, _issuer, done) =>
+    done(null, staples.get(certificate?.toString('hex')) ?? (null as never)),
+  )
+}

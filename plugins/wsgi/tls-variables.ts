@@ -16,20 +16,36 @@ export function tlsVariables(socket: Socket): string {
   return text
 }
 
+/** Of handshakes, most are alike. */
+const usual = new Map<string, string>()
+/** Clients choose the names that they send. */
+const MOST_USUAL = 256
+
 function describe(socket: TLSSocket): string {
+  const certificate = socket.getPeerX509Certificate()
+  const handshake = describeHandshake(socket)
+  if (certificate) return format(handshake) + format(describeClient(socket, certificate))
+  const key = Object.values(handshake).join('\n')
+  let text = usual.get(key)
+  if (text === undefined) {
+    text = format({ ...handshake, SSL_CLIENT_VERIFY: 'NONE' })
+    if (usual.size >= MOST_USUAL) usual.clear()
+    usual.set(key, text)
+  }
+  return text
+}
+
+function describeHandshake(socket: TLSSocket): Record<string, string> {
   const sni = socket.servername
-  return format({
+  return {
     SSL_PROTOCOL: socket.getProtocol() ?? '',
     SSL_CIPHER: socket.getCipher()?.name ?? '',
     ...(typeof sni === 'string' && sni !== '' && { SSL_TLS_SNI: sni }),
     SSL_SESSION_RESUMED: socket.isSessionReused() ? 'Resumed' : 'Initial',
-    ...describeClient(socket),
-  })
+  }
 }
 
-function describeClient(socket: TLSSocket): Record<string, string> {
-  const certificate = socket.getPeerX509Certificate()
-  if (certificate === undefined) return { SSL_CLIENT_VERIFY: 'NONE' }
+function describeClient(socket: TLSSocket, certificate: X509Certificate): Record<string, string> {
   const { authorizationError: fault } = socket
   return {
     SSL_CLIENT_VERIFY: socket.authorized ? 'SUCCESS' : `FAILED:${fault}`,
