@@ -20,6 +20,7 @@ import { plainDoor } from './plain-door.ts'
 import { Port, type Report } from './port.ts'
 import type { SecureSocket, Terms } from './secure-socket.ts'
 import type { Settings } from './settings.ts'
+import { renewTickets } from './tickets.ts'
 
 /** First byte of a TLS record that holds a handshake. */
 const HANDSHAKE = 0x16
@@ -92,11 +93,14 @@ export class TlsPort extends Port {
   }
 
   #createTerms(settings: Settings, { options }: Context): Terms {
-    const { staples } = settings
+    const { staples, certReqs } = settings
+    const secureContext = createSecureContext(options)
+    // a certificate that was shown once is not to count for longer
+    if (certReqs === 'none') renewTickets(secureContext, options.ticketKeys as Buffer)
     return {
       options: {
         ...settings.handshake,
-        secureContext: createSecureContext(options),
+        secureContext,
         ...(staples.size > 0 && { server: stapler(options, staples) }),
       },
       secured: (guest, socket) => this.#secured(guest, socket, settings),

@@ -21,6 +21,11 @@ const routes = definePlugin({
       fastify.get('/', async (request) => `${request.raw.httpVersion} ${request.protocol}`)
       fastify.post('/echo', async (request) => request.body)
       fastify.get('/.well-known/acme-challenge/*', async () => 'token')
+      fastify.server.on('upgrade', (_request, socket, head) => {
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\n\r\n')
+        socket.write(head)
+        socket.pipe(socket)
+      })
     })
   },
 })
@@ -155,6 +160,46 @@ protocols('resumes sessions by tickets, or not with --no-tls-session-tickets', a
   }
   assert.is(await resumes((await context.serve({})).url), true)
   assert.is(await resumes((await context.serve({ sessionTickets: false })).url), false)
+})
+
+protocols(
+  'gives a new ticket with each resumption, but for a client certificate',
+  async (context) => {
+    const { authority } = context
+    const renews = async (url: string, client: ConnectionOptions) => {
+      const first = await handshake(url, { ca: ca(context), ...client })
+      const [session] = await once(first, 'session')
+      first.destroy()
+      const second = await handshake(url, { ca: ca(context), ...client, session })
+      assert.is(second.isSessionReused(), true)
+      const tickets: Buffer[] = []
+      second.on('session', (ticket) => tickets.push(ticket))
+      second.end('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+      await text(second)
+      return tickets.length === 1 && !session.equals(tickets[0])
+    }
+    assert.is(await renews((await context.serve({})).url, {}), true)
+    authority.issue('alice', { isClient: true, subject: '/O=Test/CN=Alice' })
+    const strict = await context.serve({ certReqs: 'required', caCerts: authority.ca })
+    assert.is(await renews(strict.url, card(context, 'alice')), false)
+  },
+)
+
+protocols('serves at a Unix socket', async (context) => {
+  const path = context.authority.path('tls.sock')
+  await context.serve({}, { bind: [`unix:${path}`] })
+  const socket = connect({ path, servername: 'localhost', ca: ca(context) })
+  socket.end('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  assert.match(await text(socket), /1\.1 https$/)
+})
+
+protocols('hands an upgraded connection over, with what came behind', async (context) => {
+  const { url } = await context.serve({})
+  const socket = await handshake(url, { ca: ca(context) })
+  const head = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n'
+  socket.write(`${head}first `)
+  socket.end('second')
+  assert.match(await text(socket), /^HTTP\/1\.1 101 .*\r\n\r\nfirst second$/s)
 })
 
 protocols('makes a certificate for development, and says so', async (context) => {
