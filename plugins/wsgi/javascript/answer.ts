@@ -123,12 +123,12 @@ export class Answer {
   }
 
   #sendWhole(body: Uint8Array): void {
-    let head = this.#head
+    const head = this.#head
     if (!head) throw new Error('the app returned without calling startResponse()')
     const size = body.length
     const bodiless = head.bodiless || this.#isHead
     if (head.length === undefined && !head.bodiless && (size > 0 || !this.#isHead)) {
-      head = { ...head, fields: [...head.fields, 'Content-Length', String(size)] }
+      head.fields.push('Content-Length', String(size))
     } else if (!bodiless && head.length !== undefined && size < head.length) {
       throw new BrokenAnswer(`app gave ${size} of the ${head.length} bytes of its Content-Length`)
     }

@@ -34,13 +34,13 @@ export class AnswerPipes {
   }
 
   /** A front that came later gets its own with the first answer to it. */
-  write(front: number, frame: Uint8Array): void {
+  write(front: number, frame: Uint8Array, length = frame.length): void {
     let pipe = this.#pipes.get(front)
     if (pipe === undefined) {
       pipe = openSync(join(this.#directory, `answers-${front}`), constants.O_WRONLY)
       this.#pipes.set(front, pipe)
     }
-    writeSync(pipe, frame)
+    writeSync(pipe, frame, 0, length)
   }
 }
 

@@ -197,11 +197,13 @@ export class Lane implements Outlet {
   #sendSmall(text: string, body: Uint8Array, flags: number): void {
     const frame = this.#small
     const length = text.length + body.length
-    const fields = { request: this.#request, entry: this.#entry, flags, length }
-    writeFrameHead(frame, { ...fields, type: FRAME.response, headLength: text.length })
+    const request = this.#request
+    // no spread: where properties follow one, V8 11 gives each object a map of its own, which outlives quick collections
+    const fields = { type: FRAME.response, request, flags, headLength: text.length }
+    writeFrameHead(frame, fields, this.#entry, length)
     frame.write(text, FRAME_HEAD, 'latin1')
     frame.set(body, FRAME_HEAD + text.length)
-    this.#shared.pipes.write(this.#front, frame.subarray(0, FRAME_HEAD + length))
+    this.#shared.pipes.write(this.#front, frame, FRAME_HEAD + length)
   }
 
   #sendFailure(error: unknown): void {

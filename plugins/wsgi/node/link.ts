@@ -44,8 +44,8 @@ export class Link {
   }
 
   /** @returns false where the front does not keep up. */
-  send(frame: Omit<FrameFields, 'entry'>, payload?: Uint8Array): boolean {
-    return this.#socket.write(encodeFrame({ ...frame, entry: this.#entry }, payload))
+  send(frame: FrameFields, payload?: Uint8Array): boolean {
+    return this.#socket.write(encodeFrame(frame, this.#entry, payload))
   }
 
   cork(): void {

@@ -60,10 +60,12 @@ export interface WorkerConfig {
   }
 }
 
-/** A frame from the worker. Only its head may hold text. */
+/** Of a frame from the worker with `length` bytes of payload, of which the head alone may hold text. */
 export function writeFrameHead(
   frame: Buffer,
-  { type, request, entry, flags = 0, length = 0, headLength = 0 }: FrameFields,
+  { type, request, flags = 0, headLength = 0 }: FrameFields,
+  entry: number,
+  length: number,
 ): void {
   frame.writeUInt32LE(length, 0)
   frame.writeUInt32LE(request, 4)
@@ -76,16 +78,14 @@ export function writeFrameHead(
 export interface FrameFields {
   readonly type: number
   readonly request: number
-  readonly entry: number
   readonly flags?: number
-  readonly length?: number
   readonly headLength?: number
 }
 
-export function encodeFrame(fields: FrameFields, payload?: Uint8Array): Buffer {
+export function encodeFrame(fields: FrameFields, entry: number, payload?: Uint8Array): Buffer {
   const length = payload?.length ?? 0
   const frame = Buffer.allocUnsafe(FRAME_HEAD + length)
-  writeFrameHead(frame, { ...fields, length })
+  writeFrameHead(frame, fields, entry, length)
   if (payload) frame.set(payload, FRAME_HEAD)
   return frame
 }

@@ -99,7 +99,7 @@ export class WorkerLife {
     if (kind === KIND.stop) this.leave('stop')
     else if (kind === KIND.mark) {
       const entry = this.#parts.worker * this.#parts.config.threads
-      const frame = encodeFrame({ type: FRAME.mark, request: slot.readUInt32LE(4), entry })
+      const frame = encodeFrame({ type: FRAME.mark, request: slot.readUInt32LE(4) }, entry)
       this.#parts.pipes.write(front, frame)
     } else if (kind !== KIND.wake) throw new Error(`a slot of kind ${kind}`)
   }
