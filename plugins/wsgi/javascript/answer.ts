@@ -5,6 +5,7 @@ import { checkHead, type Head, show } from './head.ts'
 export interface Outlet {
   /** Whether nobody waits for the answer any more. */
   readonly gone: boolean
+  /** Also when nobody waits any more. */
   whole(head: Head, body: Uint8Array): void
   head(head: Head): void
   /** @returns a promise where the receiver does not keep up: of room, or of its end. */
@@ -138,8 +139,7 @@ export class Answer {
       sent = body.subarray(0, head.length)
     }
     this.#done = true
-    if (this.#outlet.gone) this.#outlet.fail(undefined, false)
-    else this.#outlet.whole(head, sent)
+    this.#outlet.whole(head, sent)
     this.#outlet.done()
   }
 

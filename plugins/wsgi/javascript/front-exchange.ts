@@ -100,6 +100,7 @@ export class FrontExchange implements Outlet {
   }
 
   whole(head: Head, body: Uint8Array): void {
+    if (this.gone) return
     if (this.#handOver(head.fields)) return
     if (!this.#writeHead(head.code, head.reason, head.fields)) return
     if (body.length > JOIN_LIMIT) this.#response.end(body)

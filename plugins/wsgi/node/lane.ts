@@ -113,6 +113,7 @@ export class Lane implements Outlet {
     const text = headText(head)
     const length = text.length + body.length
     if (this.#link || FRAME_HEAD + length > ATOMIC_LIMIT) {
+      if (this.gone) return this.fail(undefined, false)
       const payload = Buffer.allocUnsafe(length)
       payload.write(text, 0, 'latin1')
       payload.set(body, text.length)
