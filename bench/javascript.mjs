@@ -9,7 +9,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -174,30 +173,22 @@ async function compare({ seconds, rounds, only }, env) {
 }
 
 /** Milliseconds of quick requests, one after the other, while slow ones keep half of the workers busy. */
-async function latencies(url) {
-  const agent = new (await import('node:http')).Agent({ keepAlive: true, maxSockets: 20 })
-  const get = (path) =>
-    new Promise((resolve) => {
-      request(url + path, { agent }, (response) => response.resume().on('end', resolve)).end()
-    })
-  let over = false
-  const slow = Array.from({ length: 2 }, async () => {
-    while (!over) await get('/slow')
+async function latencies(url, seconds) {
+  const slow = spawn('wrk', ['-t1', '-c2', `-d${Number(seconds) + 1}s`, `${url}/slow`], {
+    stdio: 'ignore',
   })
-  const found = []
-  for (let count = 0; count < 2000; count++) {
-    const begun = performance.now()
-    await get('/')
-    found.push(performance.now() - begun)
-  }
-  over = true
-  await Promise.all(slow)
-  agent.destroy()
-  found.sort((a, b) => a - b)
-  return { median: found[1000], p99: found[1980] }
+  const args = ['-t1', '-c1', `-d${seconds}s`, '--latency', url]
+  const output = execFileSync('wrk', args, { encoding: 'utf8' })
+  slow.kill()
+  await once(slow, 'close')
+  const [median, p99] = [50, 99].map((share) => {
+    const [, value, unit] = new RegExp(`^ +${share}% +([\\d.]+)(us|ms|s)$`, 'm').exec(output)
+    return Number(value) * { us: 0.001, ms: 1, s: 1000 }[unit]
+  })
+  return { median, p99 }
 }
 
-async function compareMixed({ rounds }, folder) {
+async function compareMixed({ seconds, rounds }, folder) {
   const bin = join(root, 'bin/wsgi-core.js')
   const targets = { node: './app.mjs:app', python: 'app:app' }
   const servers = {}
@@ -219,7 +210,9 @@ async function compareMixed({ rounds }, folder) {
   for (const { url } of Object.values(servers)) load(url, WARM_UP)
   const all = { node: [], python: [] }
   for (let round = 0; round < Number(rounds); round++) {
-    for (const name of Object.keys(all)) all[name].push(await latencies(servers[name].url))
+    for (const name of Object.keys(all)) {
+      all[name].push(await latencies(servers[name].url, seconds))
+    }
   }
   for (const { child } of Object.values(servers)) child.kill()
   for (const [name, found] of Object.entries(all)) {
