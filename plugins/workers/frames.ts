@@ -16,6 +16,8 @@ export const FRAME = {
   memory: 11,
   stored: 12,
   pipe: 13,
+  splice: 14,
+  spliced: 15,
   body: 16,
   taken: 17,
   freed: 18,
@@ -28,6 +30,8 @@ export const PACE_SHIFT = 2
 export const BODY_LAST = 1
 export const BODY_GONE = 2
 export const TAKEN_REFUSED = 1
+/** Flag of SPLICED: the worker waits for FREED. */
+export const ASKS_FREED = 1
 
 /** A frame from the front to a worker. */
 export function encodeFrame(type: number, id: number, flags: number, payload?: Buffer): Buffer {

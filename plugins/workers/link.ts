@@ -1,7 +1,9 @@
 import { constants, openSync } from 'node:fs'
 import { type OnReadOpts, Socket } from 'node:net'
 import { AnswerMemory } from './answer-memory.ts'
+import { AnswerPages } from './answer-pages.ts'
 import {
+  ASKS_FREED,
   BODY_GONE,
   BODY_LAST,
   encodeFrame,
@@ -47,6 +49,7 @@ export class WorkerLink implements Source {
   /** Who was given bytes last. */
   #last: Job | undefined
   #memory: AnswerMemory | undefined
+  #pages: AnswerPages | undefined
 
   constructor(accepted: Socket, jobs: Jobs, closed: (link: WorkerLink) => void) {
     this.#jobs = jobs
@@ -90,6 +93,7 @@ export class WorkerLink implements Source {
     if (input !== this.#input) return // what the worker wrote before its end still lies in the pipe
     this.#socket.destroy()
     this.#memory?.close()
+    this.#pages?.close()
     this.#closed(this)
   }
 
@@ -219,7 +223,9 @@ export class WorkerLink implements Source {
     else if (type === FRAME.file) void this.#file(id, payload)
     else if (type === FRAME.pull) void this.#pull(id, payload.readUInt32LE(0))
     else if (type === FRAME.stored) this.#stored(id, payload)
-    else if (type === FRAME.memory) this.#offered(payload)
+    else if (type === FRAME.spliced) this.#spliced(id, payload, flags)
+    else if (type === FRAME.memory) this.#offeredMemory(payload)
+    else if (type === FRAME.splice) this.#offeredPages(payload)
     else if (type === FRAME.pipe) this.#pipe(payload)
   }
 
@@ -237,9 +243,15 @@ export class WorkerLink implements Source {
   }
 
   /** The worker's memory for big answers. */
-  #offered(payload: Buffer): void {
+  #offeredMemory(payload: Buffer): void {
     this.#memory ??= AnswerMemory.open(payload.readUInt32LE(0), payload.readUInt32LE(4))
     this.#take(this.#memory !== undefined)
+  }
+
+  /** The pipe for the pages of its big answers. */
+  #offeredPages(payload: Buffer): void {
+    this.#pages ??= AnswerPages.open(payload.readUInt32LE(0), payload.readUInt32LE(4))
+    this.#take(this.#pages !== undefined)
   }
 
   /** The worker's pipe, by which its frames come from now on: that costs both sides half of what a socket does. */
@@ -259,15 +271,24 @@ export class WorkerLink implements Source {
   /** The next bytes of an answer lie in the memory. */
   #stored(id: number, payload: Buffer): void {
     const job = this.#jobs.find(id)
-    if (job && this.#memory) this.#passStored(job, this.#memory, payload)
+    const memory = this.#memory
+    const offset = Number(payload.readBigUInt64LE(0))
+    const length = Number(payload.readBigUInt64LE(8))
+    if (job && memory) this.#passOn(() => memory.pass(offset, length, job, this))
     this.#socket.write(encodeFrame(FRAME.freed, id, 0))
   }
 
-  #passStored(job: Job, memory: AnswerMemory, payload: Buffer): void {
-    const offset = Number(payload.readBigUInt64LE(0))
-    const length = Number(payload.readBigUInt64LE(8))
+  /** The next bytes of an answer are in the pipe for pages, and are read also when nobody wants them any more. */
+  #spliced(id: number, payload: Buffer, flags: number): void {
+    const pages = this.#pages
+    const length = Number(payload.readBigUInt64LE(0))
+    if (pages) this.#passOn(() => pages.pass(length, this.#jobs.find(id), this))
+    if ((flags & ASKS_FREED) !== 0) this.#socket.write(encodeFrame(FRAME.freed, id, 0))
+  }
+
+  #passOn(pass: () => boolean): void {
     try {
-      if (!memory.pass(offset, length, job, this)) this.pause()
+      if (!pass()) this.pause()
     } catch {
       this.#refuse() // as for any frame that the protocol does not allow
     }

@@ -246,8 +246,7 @@ export class FakeFront {
 
   #gather(frames: Frame[]): void {
     for (const frame of frames) {
-      if (frame.type === FRAME.memory || frame.type === FRAME.pipe)
-        this.reply(frame, FRAME.taken, undefined, TAKEN_REFUSED)
+      if (OFFERS.has(frame.type)) this.reply(frame, FRAME.taken, undefined, TAKEN_REFUSED)
       else this.frames.push(frame)
     }
     this.#look()
@@ -280,6 +279,8 @@ export class FakeFront {
   }
 }
 
+/** Of quicker ways, all of which are refused. */
+const OFFERS = new Set<number>([FRAME.memory, FRAME.pipe, FRAME.splice])
 const ENDS = new Set<number>([FRAME.response, FRAME.end, FRAME.abort])
 
 const DEFAULTS = {

@@ -12,7 +12,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Answers } from '../answers.ts'
-import { BODY_LAST, encodeFrame, FAILED, FRAME, TAKEN_REFUSED } from '../frames.ts'
+import { ASKS_FREED, BODY_LAST, encodeFrame, FAILED, FRAME, TAKEN_REFUSED } from '../frames.ts'
 import { WorkerLink } from '../link.ts'
 import { frame, NotingJob, PipeFolder, turns } from './fakes.ts'
 
@@ -295,8 +295,72 @@ links('what is stored is read from the memory, then FREED is answered', async (c
   assert.equal(late, encodeFrame(FRAME.freed, 98, 0))
 })
 
-links('a memory or a pipe that cannot be opened is refused', async ({ books, worker }) => {
-  for (const type of [FRAME.memory, FRAME.pipe]) {
+function spliced(id: number, length: number, flags = 0): Buffer {
+  const payload = Buffer.alloc(8)
+  payload.writeBigUInt64LE(BigInt(length), 0)
+  return frame(FRAME.spliced, id, '', payload.toString('latin1'), flags)
+}
+
+/** Offers a pipe for pages. @returns its writing end, once the front has the other. */
+async function openPages({ folder, worker }: LinkContext): Promise<number> {
+  const fd = openSync(folder.file('queue'), constants.O_RDWR | constants.O_NONBLOCK)
+  worker.write(offer(FRAME.splice, fd))
+  const [taken] = await once(worker, 'data')
+  assert.equal(taken, encodeFrame(FRAME.taken, 0, 0))
+  return fd
+}
+
+links('what is spliced is read from its pipe, as much as each frame says', async (context) => {
+  const { books, worker } = context
+  const pipe = await openPages(context)
+  const [one, two] = [1, 2].map((id) => books.find(id) as NotingJob)
+  writeSync(pipe, `${'1'.repeat(40_000)}${'2'.repeat(20_000)}`)
+  worker.write(
+    Buffer.concat([
+      frame(FRAME.head, 1, HEAD),
+      spliced(1, 30_000),
+      spliced(1, 10_000),
+      frame(FRAME.data, 1, '', 'end'),
+      frame(FRAME.end, 1),
+      frame(FRAME.head, 2, HEAD),
+      spliced(2, 20_000),
+      frame(FRAME.end, 2),
+    ]),
+  )
+  while (books.find(2)) await turns(1)
+  assert.ok(one?.received === `${'1'.repeat(40_000)}end`)
+  assert.ok(two?.received === '2'.repeat(20_000))
+  closeSync(pipe)
+})
+
+links(
+  'what nobody wants is read all the same; FREED is answered where asked for',
+  async (context) => {
+    const { books, worker } = context
+    const pipe = await openPages(context)
+    const job = books.find(1) as NotingJob
+    writeSync(pipe, 'of a request that is over, then another')
+    worker.write(spliced(98, 25))
+    worker.write(Buffer.concat([frame(FRAME.head, 1, HEAD), spliced(1, 14), frame(FRAME.end, 1)]))
+    worker.write(spliced(0, 0, ASKS_FREED))
+    const [freed] = await once(worker, 'data')
+    assert.equal(freed, encodeFrame(FRAME.freed, 0, 0))
+    assert.is(job.received, ', then another')
+    closeSync(pipe)
+  },
+)
+
+links('more than is in the pipe for pages ends the connection', async (context) => {
+  const pipe = await openPages(context)
+  writeSync(pipe, 'short')
+  context.worker.write(Buffer.concat([frame(FRAME.head, 1, HEAD), spliced(1, 6)]))
+  await once(context.worker, 'close')
+  while (!context.closed) await turns(1)
+  closeSync(pipe)
+})
+
+links('what is offered and cannot be opened is refused', async ({ books, worker }) => {
+  for (const type of [FRAME.memory, FRAME.pipe, FRAME.splice]) {
     worker.write(offer(type, 1_000_000))
     const [answer] = await once(worker, 'data')
     assert.equal(answer, encodeFrame(FRAME.taken, 0, TAKEN_REFUSED))

@@ -18,7 +18,7 @@ SPAWNER = os.path.join(os.path.dirname(FOLDER), "spawner.py")
 APPS = os.path.join(FOLDER, "apps")
 SLOT = struct.Struct("<BBBBIIIQQII")
 FRAME = struct.Struct("<IIBBHI")
-RESPONSE, HEAD, DATA, END, ABORT, INFORMATION, FILE, PULL, MARK, HELLO, MEMORY, STORED, PIPE = range(1, 14)
+RESPONSE, HEAD, DATA, END, ABORT, INFORMATION, FILE, PULL, MARK, HELLO, MEMORY, STORED, PIPE, SPLICE, SPLICED = range(1, 16)
 BODY, TAKEN, FREED = 16, 17, 18
 IN_USE = 1 << 63
 LIMIT = 8.0
@@ -60,6 +60,8 @@ class Front:
         self.taken_events = 0
         self.reads_memory = config.pop("reads_memory", False)
         self.memories: dict[object, int] = {}
+        self.reads_pages = config.pop("reads_pages", False)
+        self.page_pipes: dict[object, int] = {}
         self.reads_pipes = config.pop("reads_pipes", False)
         self.pipes: dict[int, socket.socket] = {}
         self.next_request = 1
@@ -209,6 +211,8 @@ class Front:
                 self.take_memory(frame)
             elif frame.kind == PIPE:
                 self.take_pipe(frame)
+            elif frame.kind == SPLICE:
+                self.take_pages(frame)
             else:
                 self.frames.append(frame)
 
@@ -225,6 +229,22 @@ class Front:
             self.buffers[pipe] = bytearray()
             self.pipes[pipe] = frame.way
         self.reply(frame, TAKEN, flags=0 if self.reads_pipes else 1)
+
+    def take_pages(self, frame: Frame) -> None:
+        if self.reads_pages:
+            pid, descriptor = struct.unpack("<II", frame.body)
+            self.page_pipes[frame.way] = os.open(f"/proc/{pid}/fd/{descriptor}", os.O_RDONLY | os.O_NONBLOCK)
+        self.reply(frame, TAKEN, flags=0 if self.reads_pages else 1)
+
+    def read_spliced(self, frame: Frame) -> bytes:
+        """The frame's bytes; the worker is told where it asks for that."""
+        (size,) = struct.unpack("<Q", frame.body)
+        data = b""
+        while len(data) < size:
+            data += os.read(self.page_pipes[frame.way], size - len(data))
+        if frame.flags & 1:
+            self.reply(frame, FREED)
+        return data
 
     def read_stored(self, frame: Frame) -> bytes:
         offset, size = struct.unpack("<QQ", frame.body)
@@ -326,7 +346,7 @@ class Front:
             if isinstance(way, socket.socket):
                 way.close()
         self.control.close()
-        for descriptor in (self.queue, self.answers, *self.memories.values(), *self.pipes):
+        for descriptor in (self.queue, self.answers, *self.memories.values(), *self.page_pipes.values(), *self.pipes):
             if descriptor is not None:
                 os.close(descriptor)
         for descriptor in (self.answers, *self.pipes):

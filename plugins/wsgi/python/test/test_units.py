@@ -186,6 +186,7 @@ class LinkTest(unittest.TestCase):
     def setUp(self) -> None:
         self.link = link.Link.__new__(link.Link)
         self.link.entry = 5
+        self.link.store = None
         self.link.socket, self.far = socket.socketpair()
         self.link.output = self.link.socket.fileno()
         self.far.settimeout(8)
@@ -213,6 +214,15 @@ class LinkTest(unittest.TestCase):
             write = mock.Mock(side_effect=lambda *arguments, writes=writes: next(writes)(*arguments))
             with self.subTest(first=first), mock.patch.object(link, "write", write):
                 self.assert_sends(wanted, 9, 3, b"", b"x" * 1_000)
+
+    def test_a_body_of_the_apps_own_class_is_not_stored(self) -> None:
+        body = type("Own", (bytes,), {})(os.urandom(70_000))
+        with mock.patch.object(self.link, "can_store", side_effect=AssertionError):
+            thread = threading.Thread(target=self.link.send_body, args=(9, protocol.DATA, b"", body))
+            thread.start()
+            wanted = protocol.FRAME.pack(70_000, 9, protocol.DATA, 0, 5, 0) + body
+            self.assertTrue(self.read(len(wanted)) == wanted)
+            thread.join(8)
 
     def assert_sends(self, wanted: bytes, *arguments: object) -> None:
         thread = threading.Thread(target=self.link.send, args=arguments)

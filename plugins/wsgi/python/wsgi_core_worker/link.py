@@ -3,15 +3,17 @@ from __future__ import annotations
 
 import os
 
-from .memory import AREA_SIZE, AnswerMemory, create_memory
+from .memory import AnswerMemory, create_memory
 from .protocol import (
-    DATA, END, FILE, FILE_PAYLOAD, FRAME, FRAME_HEAD, FREED, HEAD, HELLO, HELLO_PAYLOAD, MEMORY,
-    OFFER_PAYLOAD, PIPE, REFUSED, RESPONSE, STORED, STORED_PAYLOAD, TAKEN, VERSION, FrontGone, ProtocolError,
+    ASKS_FREED, DATA, END, FILE, FILE_PAYLOAD, FRAME, FRAME_HEAD, FREED, HEAD, HELLO, HELLO_PAYLOAD, MEMORY,
+    OFFER_PAYLOAD, PIPE, REFUSED, RESPONSE, SPLICE, SPLICED, SPLICED_PAYLOAD, TAKEN, VERSION, FrontGone, ProtocolError,
 )  # fmt: skip
 
 COPY_LIMIT = 16_384
 # From here on it pays to store a body instead of sending it.
 STORE_LIMIT = 65_536
+# Larger bodies are not kept once their answer is given.
+KEEP_LIMIT = 1 << 20
 # The kernel grants what it will: the more, the fewer turns a big answer takes.
 SEND_BUFFER = 1 << 20
 write = os.write
@@ -20,11 +22,14 @@ write = os.write
 class Link:
     """Frames out and in, whole or not at all: whatever fails in a `with link` ends the connection."""
 
-    def __init__(self, path: str, entry: int) -> None:
+    def __init__(self, path: str, entry: int, links: int = 1) -> None:
+        """`links`: about how many there are of all workers together."""
         import socket
 
         self.entry = entry
-        self.memory: AnswerMemory | None = None
+        self.links = links
+        # what big bodies go through, once one was there: a PagePipe, or memory
+        self.store = None
         self.offered = False
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # where frames go: the socket, or a pipe
@@ -51,35 +56,69 @@ class Link:
         else:
             os.close(output)
 
-    def send_body(self, request: int, kind: int, head: bytes, body: bytes, flags: int = 0) -> None:
-        """A RESPONSE, HEAD or DATA frame; a large body goes through the memory, in frames that mean the same."""
-        if len(body) < STORE_LIMIT or not self.has_memory():
-            self.send(request, kind, head, body, flags)
+    def send_body(
+        self, request: int, kind: int, head: bytes, body: bytes, flags: int = 0, start: int = 0, end: int | None = None
+    ) -> None:
+        """A RESPONSE, HEAD or DATA frame with body[start:end]; a large one is stored, in frames that mean the same."""
+        end = len(body) if end is None else end
+        # a class of the app's own may say of its length what it likes
+        if end - start < STORE_LIMIT or type(body) is not bytes or not self.can_store():
+            self.send(request, kind, head, memoryview(body)[start:end] if end - start < len(body) else body, flags)
             return
         frames = b"" if kind == DATA else encode(request, HEAD, self.entry, head, head_size=len(head))
-        view = memoryview(body)
-        for start in range(0, len(body), AREA_SIZE):
-            piece = view[start : start + AREA_SIZE]
-            while self.memory.full:
-                self.receive(FREED)
-            place = STORED_PAYLOAD.pack(self.memory.store(piece), len(piece))
-            frames += encode(request, STORED, self.entry, place)
-            if kind == RESPONSE and start + AREA_SIZE >= len(body):
-                frames += encode(request, END, self.entry, flags=flags)
-            self.put(frames)
-            frames = b""
+        with self:
+            while start < end:
+                while self.store.full:
+                    self.receive(FREED)
+                payload, count = self.store.place(body, start, end - start)
+                frames += encode(request, self.store.kind, self.entry, payload)
+                start += count
+                if 0 < end - start <= COPY_LIMIT:
+                    frames += encode(request, DATA, self.entry, body[start:end])
+                    start = end
+                if kind == RESPONSE and start == end:
+                    frames += encode(request, END, self.entry, flags=flags)
+                self.put(frames)
+                frames = b""
 
-    def has_memory(self) -> bool:
-        """Whether the front can read our memory; it is offered once."""
+    def release(self, body: bytes) -> None:
+        """Return when the front has read what it was given of `body`, where that is too large to be kept until it has."""
+        if len(body) > KEEP_LIMIT and self.store is not None and self.store.kind == SPLICED and self.output >= 0:
+            self.put(encode(0, SPLICED, self.entry, SPLICED_PAYLOAD.pack(0), flags=ASKS_FREED))
+            self.receive(FREED)
+
+    def can_store(self) -> bool:
+        """Whether the front reads our pages or our memory; they are offered once."""
         if not self.offered:
             self.offered = True
-            memory = create_memory()
-            if memory is not None:
-                if self.offer(MEMORY, memory.descriptor):
-                    self.memory = memory
-                else:
-                    memory.close()
-        return self.memory is not None
+            self.store = self.offer_pages() or self.offer_memory()
+        return self.store is not None
+
+    def offer_pages(self):
+        try:
+            from .pages import create_pages, pipe_size
+        except Exception:  # a Python without ctypes, or a sandbox in which that does not load
+            return None
+        pages = create_pages(pipe_size(self.links))
+        if pages is None:
+            return None
+        try:
+            taken = self.offer(SPLICE, pages.source)
+        except BaseException:
+            pages.close()
+            raise
+        pages.end_reading()
+        if taken:
+            return pages
+        pages.close()
+        return None
+
+    def offer_memory(self) -> AnswerMemory | None:
+        memory = create_memory()
+        if memory is None or self.offer(MEMORY, memory.descriptor):
+            return memory
+        memory.close()
+        return None
 
     def offer(self, kind: int, descriptor: int) -> bool:
         """Whether the front has taken it."""
@@ -129,7 +168,7 @@ class Link:
                 self.fill(memoryview(head))
                 size, _, kind, flags, _, _ = FRAME.unpack(head)
                 if kind == FREED:
-                    self.memory.in_use -= 1
+                    self.store.freed()
             if kind != expected or size > (0 if target is None else len(target)):
                 raise ProtocolError(f"a frame of type {kind} and {size} bytes where type {expected} was due")
             if size:
@@ -148,6 +187,9 @@ class Link:
         if output not in (-1, self.socket.fileno()):
             os.close(output)
         self.socket.close()
+        store, self.store = self.store, None
+        if store is not None:
+            store.close()
 
     def __enter__(self) -> Link:
         return self

@@ -29,12 +29,13 @@ class Lane:
         self.queue = shared.queue
         self.bodies = shared.bodies
         self.answers = shared.answers
+        self.all_links = shared.all_links
         self.links: dict[int, Link] = {}
 
     def connect(self, front: int) -> Link:
         link = self.links.get(front)
         if link is None:
-            link = self.links[front] = Link(front_socket(self.directory, front), self.number)
+            link = self.links[front] = Link(front_socket(self.directory, front), self.number, self.all_links)
         return link
 
     def forget(self, front: int) -> bool:
@@ -56,7 +57,9 @@ class Lane:
 class SharedFiles:
     """The descriptors that all threads of a worker share."""
 
-    def __init__(self, directory: str, fronts: list[int]) -> None:
+    def __init__(self, directory: str, fronts: list[int], threads: int = 1) -> None:
+        """`threads`: of all workers together."""
+        self.all_links = threads * max(1, len(fronts))
         self.answers = AnswerPipes(directory)
         for front in fronts:
             self.answers.open(front)

@@ -4,12 +4,16 @@ from __future__ import annotations
 import mmap
 import os
 
+from .protocol import STORED, STORED_PAYLOAD
+
 AREA_SIZE = 1 << 20
 AREAS = 2
 
 
 class AnswerMemory:
     """Areas that are filled in turn; the front frees them in the same order."""
+
+    kind = STORED
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -23,13 +27,18 @@ class AnswerMemory:
     def full(self) -> bool:
         return self.in_use == AREAS
 
-    def store(self, data: memoryview) -> int:
-        """Fill the next area with at most AREA_SIZE bytes; returns where they lie."""
+    def place(self, body: bytes, start: int, size: int) -> tuple[bytes, int]:
+        """Fill the next area with some of `size` bytes; returns the frame's payload, and how many they are."""
         offset = self.next * AREA_SIZE
-        self.map[offset : offset + len(data)] = data
+        size = min(size, AREA_SIZE)
+        self.map[offset : offset + size] = memoryview(body)[start : start + size]
         self.next = (self.next + 1) % AREAS
         self.in_use += 1
-        return offset
+        return STORED_PAYLOAD.pack(offset, size), size
+
+    def freed(self) -> None:
+        """The front has read the oldest area."""
+        self.in_use -= 1
 
     def close(self) -> None:
         self.map.close()

@@ -169,6 +169,7 @@ class Answer:
         link = self.connect()
         if len(body) <= WHOLE_LIMIT:
             link.send_body(self.request, RESPONSE, head, body, self.pace())
+            link.release(body)
         else:
             link.send(self.request, HEAD, head)
             self.head_sent = True
@@ -227,11 +228,14 @@ class Answer:
         if len(data) <= DATA_LIMIT:
             link.send_body(self.request, DATA, b"", data)
             return
-        view = memoryview(data)
-        for start in range(0, len(data), DATA_LIMIT):
-            if self.client_gone():
-                raise ClientGone("the client is gone")
-            link.send_body(self.request, DATA, b"", view[start : start + DATA_LIMIT])
+        try:
+            for start in range(0, len(data), DATA_LIMIT):
+                if self.client_gone():
+                    raise ClientGone("the client is gone")
+                end = min(start + DATA_LIMIT, len(data))
+                link.send_body(self.request, DATA, b"", data, start=start, end=end)
+        finally:
+            link.release(data)
 
     def bound(self, chunk: bytes) -> bytes:
         if len(chunk) > self.left:

@@ -105,7 +105,7 @@ def run_worker(config: dict, number: int, app=None) -> None:
         app = load_or_exit(config["app"], number, files)
         gc.freeze()
     choose_sendfile(config["app"].get("sendfile", True))
-    shared = SharedFiles(directory, config["fronts"])
+    shared = SharedFiles(directory, config["fronts"], config["workers"] * threads)
     widen(shared.queue)
     lanes = [Lane(directory, first + index, entry, shared) for index, entry in enumerate(entries)]
     life = Life(number, entries, draw_limit(config), files, config.get("max_worker_memory", 0))

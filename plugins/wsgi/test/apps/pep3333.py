@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -506,6 +507,30 @@ def do_big(environ, start_response):
     count = int(environ["QUERY_STRING"])
     start_response("200 OK", [PLAIN, ("Content-Length", str(count << 20))])
     return (bytes([number % 251]) * (1 << 20) for number in range(count))
+
+
+def do_pieces(environ, start_response):
+    """?KIND,SIZE,...: a body of pieces of these sizes, as list, stream or write; `die` kills the worker behind a stream."""
+    kind, *sizes = environ["QUERY_STRING"].split(",")
+    sizes = [int(size) for size in sizes]
+    if kind != "list":
+        write = start_response("200 OK", [PLAIN])
+    body = (bytes(range(251)) * (sum(sizes) // 251 + 1))[: sum(sizes)]
+    ends = [sum(sizes[: count + 1]) for count in range(len(sizes))]
+    pieces = (body[end - size : end] for size, end in zip(sizes, ends))
+    if kind == "list":
+        start_response("200 OK", [PLAIN, ("Content-Length", str(len(body)))])
+        return list(pieces)
+    if kind == "write":
+        for piece in pieces:
+            write(piece)
+        return []
+    return dying(pieces) if kind == "die" else pieces
+
+
+def dying(pieces):
+    yield from pieces
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def do_pid(environ, start_response):

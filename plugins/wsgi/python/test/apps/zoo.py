@@ -98,6 +98,11 @@ def do_pattern_stream(environ, start_response):
         yield data[start : start + (1 << 20)]
 
 
+def do_chunks(environ, start_response):
+    start_response("200 OK", [PLAIN])
+    return (pattern(int(size)) for size in environ["QUERY_STRING"].split(","))
+
+
 def pattern(size: int) -> bytes:
     return (b"0123456789abcdef" * (size // 16 + 1))[:size]
 
