@@ -43,15 +43,17 @@ export function createSettings(options: TlsOptions, material: Material): Setting
   }
 }
 
-const NAMES: Readonly<Record<string, string>> = { h2: 'h2', h1: 'http/1.1' }
+const NAMES: Readonly<Record<string, readonly string[]>> = {
+  h2: ['h2'],
+  h1: ['http/1.1', 'http/1.0'],
+}
 
 /** As it is on the wire (RFC 7301 §3.1), which spares Node to make it for each connection. */
 const alpn = ({ httpProtocols }: TlsOptions): Buffer =>
   Buffer.concat(
-    httpProtocols.map((name) => {
-      const id = Buffer.from(NAMES[name] as string)
-      return Buffer.concat([Buffer.from([id.length]), id])
-    }),
+    httpProtocols
+      .flatMap((name) => NAMES[name] as readonly string[])
+      .map((id) => Buffer.from(`${String.fromCharCode(id.length)}${id}`)),
   )
 
 /** gunicorn's number, too: a config file may hold one. */
