@@ -46,8 +46,8 @@ export class WorkerLink implements Source {
   /** Id of the request whose answer the current bytes end, else 0. */
   #ends = 0
   #endFlags = 0
-  /** Who was given bytes last. */
-  #last: Job | undefined
+  /** Who was given bytes of the current read. */
+  readonly #given: Job[] = []
   #memory: AnswerMemory | undefined
   #pages: AnswerPages | undefined
 
@@ -105,7 +105,7 @@ export class WorkerLink implements Source {
   #read(read: Buffer): void {
     let bytes = read
     let corked: Job | undefined
-    while (bytes.length > 0) {
+    while (bytes.length > 0 && !this.#input.destroyed) {
       const used = this.#streaming > 0 ? this.#pass(bytes) : this.#frame(bytes)
       if (used === 0) break
       bytes = bytes.subarray(used)
@@ -119,8 +119,8 @@ export class WorkerLink implements Source {
 
   /** Puts what is left of a read in front of the next one. */
   #keep(left: Buffer): void {
-    const lent = this.#last !== undefined && this.#buffers.lend(this.#last)
-    this.#last = undefined
+    const lent = this.#given.length > 0 && this.#buffers.lend(this.#given)
+    this.#given.length = 0
     this.#kept = left.length
     if (left.length === 0) return
     const next = this.#buffers.next
@@ -133,11 +133,15 @@ export class WorkerLink implements Source {
       )
   }
 
+  #give(job: Job | undefined): void {
+    if (job && this.#given.at(-1) !== job) this.#given.push(job)
+  }
+
   /** Passes body bytes on as they come. */
   #pass(bytes: Buffer): number {
     const piece = bytes.length > this.#streaming ? bytes.subarray(0, this.#streaming) : bytes
     this.#streaming -= piece.length
-    this.#last = this.#job
+    this.#give(this.#job)
     if (this.#job?.data(piece, this) === false) this.pause()
     if (this.#streaming === 0 && this.#ends !== 0)
       this.#jobs.settle(this.#ends, this.#endFlags)?.end()
@@ -205,7 +209,7 @@ export class WorkerLink implements Source {
     if (failed || bytes.length >= end) {
       const job = this.#jobs.settle(id, flags)
       const bodyEnd = Math.min(bytes.length, end)
-      this.#last = job
+      this.#give(job)
       job?.whole(bytes.toString('latin1', FRAME_HEADER, start), bytes, start, bodyEnd, failed)
       this.#stream(undefined, end - start) // passed over
       return

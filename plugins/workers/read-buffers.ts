@@ -27,7 +27,7 @@ export function returnBuffer(buffer: Buffer): void {
  */
 export class ReadBuffers {
   #current: Buffer | undefined
-  #lent: { readonly buffer: Buffer; readonly to: Borrower }[] = []
+  #lent: { readonly buffer: Buffer; readonly to: readonly Borrower[] }[] = []
 
   /** The buffer for the next read. */
   get next(): Buffer {
@@ -36,17 +36,19 @@ export class ReadBuffers {
     return this.#current
   }
 
-  /** The bytes of the last read were given to `borrower`. */
-  lend(borrower: Borrower): void {
-    if (borrower.flushed || !this.#current) return
-    this.#lent.push({ buffer: this.#current, to: borrower })
+  /** The bytes of the last read were given to these. @returns whether the next read goes to another buffer. */
+  lend(borrowers: readonly Borrower[]): boolean {
+    const to = borrowers.filter(({ flushed }) => !flushed)
+    if (to.length === 0 || !this.#current) return false
+    this.#lent.push({ buffer: this.#current, to })
     this.#current = undefined
     if (this.#lent.length > MOST_LENT) this.#lent.shift() // left to the garbage collector
+    return true
   }
 
   #collect(): void {
     this.#lent = this.#lent.filter(({ buffer, to }) => {
-      if (!to.flushed) return true
+      if (!to.every(({ flushed }) => flushed)) return true
       returnBuffer(buffer)
       return false
     })

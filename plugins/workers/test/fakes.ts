@@ -14,7 +14,7 @@ export class NotingJob implements Job {
   readonly environ: string
   readonly headTime = performance.now()
   readonly bodyMicroseconds = 0
-  readonly flushed = true
+  flushed = true
   id = 0
   isRepeatable = false
   url = '/'

@@ -185,6 +185,49 @@ links('cut at any byte give the same answers', async (context) => {
   }
 })
 
+/** A job whose client does not keep up: what it is given stays where it is. */
+function slowJob({ books }: LinkContext, id: number) {
+  const pieces: Buffer[] = []
+  const data = (bytes: Buffer) => pieces.push(bytes) > 0
+  const job = Object.assign(new NotingJob(), { id, flushed: false, data })
+  books.jobs.set(id, job)
+  return { job, received: () => Buffer.concat(pieces).toString('latin1') }
+}
+
+links(
+  'what a slow client waits for stays, though others were in the same read',
+  async (context) => {
+    const { books, worker } = context
+    const { received } = slowJob(context, 1)
+    const [quick, next] = [2, 3].map((id) => books.find(id)) as [NotingJob, NotingJob]
+    const body = 'a'.repeat(5000)
+    const read = [frame(FRAME.head, 1, HEAD), frame(FRAME.data, 1, '', body), frame(FRAME.end, 1)]
+    worker.write(Buffer.concat([...read, frame(FRAME.response, 2, HEAD, 'quick')]))
+    while (quick.received === '') await turns()
+    worker.write(frame(FRAME.response, 3, HEAD, 'b'.repeat(9000)))
+    while (next.received === '') await turns()
+    assert.is(received(), body)
+  },
+)
+
+links(
+  'the start of a frame goes along when its buffer stays with a slow client',
+  async (context) => {
+    const { worker } = context
+    const { received } = slowJob(context, 1)
+    const read = Buffer.concat([
+      frame(FRAME.head, 1, HEAD),
+      frame(FRAME.data, 1, '', 'a'.repeat(5000)),
+      frame(FRAME.data, 1, '', 'c'.repeat(100)),
+    ])
+    worker.write(read.subarray(0, -110)) // up to the middle of the last header
+    while (received().length < 5000) await turns()
+    worker.write(read.subarray(-110))
+    while (received().length < 5100) await turns()
+    assert.is(received(), `${'a'.repeat(5000)}${'c'.repeat(100)}`)
+  },
+)
+
 links('one byte at a time give the same answers', async (context) => {
   const { books, worker } = context
   const two = books.find(2) as NotingJob
