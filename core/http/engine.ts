@@ -151,7 +151,7 @@ export class Engine {
     const isFull = lack !== undefined && !this.makeRoom(lack)
     if (isFull && this.#connections.size >= limits.connections + REFUSALS) {
       descriptors.freed()
-      socket.destroy()
+      socket.on('error', ignore).destroy()
       return
     }
     if (this.#timer === undefined) this.#startClock()

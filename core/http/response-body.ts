@@ -153,6 +153,11 @@ export class ResponseBody extends ResponseFields {
     this.bodyBytes += bytes.length
     if (!this.chunkedEncoding || bytes.length === 0) {
       if (head !== '') socket.write(head, 'latin1')
+      if (bytes.length === 0 && socket.writableLength === 0) {
+        // an empty write has TLS read at once, in the middle of what is being read
+        process.nextTick(done)
+        return true
+      }
       return socket.write(bytes, done)
     }
     socket.write(`${head}${bytes.length.toString(16)}\r\n`, 'latin1')

@@ -58,6 +58,7 @@ export abstract class Guest {
       return
     }
     this.bytes = bytes
+    this.#pieces = undefined
     this.stop()
     this.host.decide(this, verdict)
   }
@@ -153,7 +154,9 @@ export class HandleGuest extends Guest {
 
   toSecure(terms: Terms): SecureSocket {
     const socket = this.#become(new SecureSocket(this, this.#handle, terms))
-    socket.begin(this.bytes)
+    const { bytes } = this
+    this.bytes = NOTHING
+    socket.begin(bytes)
     return socket
   }
 

@@ -3,11 +3,11 @@ import { type Door, type EngineResponse, errorPage } from '../../core/index.ts'
 import { redirect } from './redirect.ts'
 
 /** Answers requests that came without TLS to where TLS is spoken. */
-export function plainDoor({ keepAlive }: Door, isRedirect: boolean): Door {
+export function plainDoor({ keepAlive }: Door, isRedirect: () => boolean): Door {
   return {
     serve(request, response) {
       response.shouldKeepAlive = false
-      if (isRedirect && redirect(request, response, request.socket.localPort)) return
+      if (isRedirect() && redirect(request, response, request.socket.localPort)) return
       refuse(request, response)
     },
     takesUpgrades: () => false,

@@ -31,6 +31,8 @@ export abstract class Port implements Host {
   protected readonly lobby: Lobby
   /** HTTP/1.1, over whatever connection. */
   protected readonly http1: AttachedEngine
+  /** Who else has connections of this port. */
+  protected readonly others = new Set<EngineServer>()
   readonly #addresses = new Map<string, number>()
   #connections = 0
 
@@ -107,20 +109,20 @@ export abstract class Port implements Host {
     const close = server.close.bind(server)
     return Object.assign(server, {
       closeIdleConnections: () => {
-        for (const each of [this.http1, ...this.http2]) each.closeIdleConnections()
+        for (const each of [this.http1, ...this.http2, ...this.others]) each.closeIdleConnections()
       },
       closeAllConnections: () => {
         this.lobby.clear()
-        for (const each of [this.http1, ...this.http2]) each.closeAllConnections()
+        for (const each of [this.http1, ...this.http2, ...this.others]) each.closeAllConnections()
       },
       setLimits: (limits: EngineOptions) => {
         this.limits = limits
         this.lobby.time = limits.headTime || PATIENCE
-        for (const each of [this.http1, ...this.http2]) each.setLimits(limits)
+        for (const each of [this.http1, ...this.http2, ...this.others]) each.setLimits(limits)
       },
       close: (callback?: (error?: Error) => void) => {
         this.lobby.clear()
-        for (const each of [this.http1, ...this.http2]) each.close()
+        for (const each of [this.http1, ...this.http2, ...this.others]) each.close()
         return close(callback)
       },
     })

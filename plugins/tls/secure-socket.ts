@@ -58,7 +58,8 @@ export class SecureSocket extends TLSSocket {
     this.#terms = terms
     this.isLent = !isSocket
     if (this.isLent) (this as unknown as Inside).connecting = false
-    this.on('secure', this.#onSecure).on('_tlsError', this.#onError).on('close', this.#onClose)
+    this.on('secure', this.#onSecure).on('_tlsError', this.#onError)
+    this.on('end', this.#onClose).on('close', this.#onClose)
   }
 
   /** What was read from the handle before. */
@@ -87,7 +88,9 @@ export class SecureSocket extends TLSSocket {
   }
 
   #onError(error: NodeJS.ErrnoException): void {
-    this.#fail(error.code ?? error.message)
+    // what came is no TLS: nothing more can be read
+    if (this.#isSettled) this.destroy()
+    else this.#fail(error.code ?? error.message)
   }
 
   #onClose(): void {

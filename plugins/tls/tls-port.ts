@@ -60,7 +60,6 @@ export class TlsPort extends Port {
     const before = this.#settings?.http2
     this.#settings = settings
     this.#terms = new Map()
-    this.#plain = undefined
     if (settings.http2 && JSON.stringify(before) !== JSON.stringify(settings.http2)) {
       for (const old of this.http2) if (old.size === 0) this.http2.delete(old)
       this.http2.add(this.#createHttp2(this.door, this.limits, settings.http2))
@@ -127,12 +126,17 @@ export class TlsPort extends Port {
   #answerPlain(guest: Guest): void {
     this.report(guest, 'plain HTTP')
     this.admitted(guest)
-    const isRedirect = this.#settings.plainRequests === 'redirect'
-    const door = plainDoor(this.door, isRedirect)
-    this.#plain ??= attachEngine(createServer(), 'connection', door, this.limits)
+    this.#plain ??= this.#createPlain()
     const socket = guest.toSocket()
     this.#plain.emit('connection', socket)
     socket.resume()
+  }
+
+  #createPlain(): EngineServer {
+    const door = plainDoor(this.door, () => this.#settings.plainRequests === 'redirect')
+    const plain = attachEngine(createServer(), 'connection', door, this.limits)
+    this.others.add(plain)
+    return plain
   }
 }
 

@@ -1,23 +1,7 @@
-import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
-import { type ConnectionOptions, connect } from 'node:tls'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readClientHello } from '../client-hello.ts'
-
-/** What a client begins with. */
-async function helloOf(options: ConnectionOptions): Promise<Buffer> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  const client = connect({ port, host: '127.0.0.1', ...options }).on('error', () => {})
-  const [socket] = (await once(server, 'connection')) as [Socket]
-  const [bytes] = await once(socket, 'data')
-  client.destroy()
-  socket.destroy()
-  server.close()
-  return bytes
-}
+import { helloOf } from './client.ts'
 
 /** The same message in records of so many bytes. */
 function split(hello: Buffer, size: number): Buffer {

@@ -7,6 +7,7 @@ import {
   type SecureClientSessionOptions,
 } from 'node:http2'
 import { type RequestOptions, request as sendRequest } from 'node:https'
+import { createServer, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 
@@ -88,4 +89,18 @@ export async function ask(
   if (body !== undefined) stream.end(body)
   const [response] = await once(stream, 'response')
   return { status: response[':status'], headers: response, body: await text(stream) }
+}
+
+/** What a client begins with. */
+export async function helloOf(options: ConnectionOptions): Promise<Buffer> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  const client = connect({ port, host: '127.0.0.1', ...options }).on('error', () => {})
+  const [socket] = (await once(server, 'connection')) as [Socket]
+  const [bytes] = await once(socket, 'data')
+  client.destroy()
+  socket.destroy()
+  server.close()
+  return bytes
 }

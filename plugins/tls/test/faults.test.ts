@@ -7,7 +7,7 @@ import { definePlugin } from '../../../core/index.ts'
 import { createTestServer, type TestServer } from '../../../testing/index.ts'
 import tls from '../index.ts'
 import { Authority } from './authority.ts'
-import { get, handshake, refusal } from './client.ts'
+import { get, handshake, helloOf, refusal } from './client.ts'
 
 const hello = definePlugin({
   name: 'hello',
@@ -149,3 +149,46 @@ faults('is a client with a version of the last century', async ({ server, ca }) 
 })
 
 faults.run()
+
+/** Here no time limit ends anything while a test waits. */
+const patient = suite<Context>('a fault at a port for TLS whose server is patient')
+
+patient.before.each(async (context) => {
+  const authority = new Authority()
+  const { cert, key } = authority.issue('main')
+  const config = { clientHeaderTimeout: 600, keepAlive: 600 }
+  const server = await createTestServer({
+    plugins: [tls({ certfile: [cert], keyfile: [key] }), hello],
+    config,
+  })
+  const port = Number(new URL(server.url).port)
+  Object.assign(context, { authority, server, port, ca: authority.read('ca.pem') })
+})
+patient.after.each(async ({ server, authority }) => {
+  await server.close()
+  authority.remove()
+})
+
+patient('is a client that sends its hello and its end', async ({ port }) => {
+  const socket = connectTcp({ port, host: '127.0.0.1', allowHalfOpen: true })
+  await once(socket, 'connect')
+  socket.end(await helloOf({ servername: 'localhost' }))
+  await ended(socket)
+})
+
+patient('is a record that cannot be decrypted', async ({ port, ca }) => {
+  const below = connectTcp(port, '127.0.0.1').on('error', () => {})
+  const socket = connect({ socket: below, ca, servername: 'localhost' }).on('error', () => {})
+  await once(socket, 'secureConnect')
+  below.write(Buffer.concat([Buffer.from([0x17, 3, 3, 0, 64]), Buffer.alloc(64, 5)]))
+  await ended(socket)
+})
+
+patient('is half a plain request, which delays no end of the server', async ({ server, port }) => {
+  const socket = await open(port, 'GET / HT')
+  const silent = await open(port)
+  await server.close()
+  await Promise.all([ended(socket), ended(silent)])
+})
+
+patient.run()
