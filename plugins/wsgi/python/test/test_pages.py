@@ -162,6 +162,15 @@ class PagePipeTest(unittest.TestCase):
         self.assertEqual(sys.getrefcount(body), references)
         self.pipe = pages.create_pages(MIB)
 
+    def test_what_nobody_can_read_any_more_is_freed(self) -> None:
+        body = pattern(100_000)
+        self.pipe.place(body, 0, len(body))
+        references = sys.getrefcount(body)
+        self.pipe.end_reading()
+        self.pipe.close()
+        self.assertEqual(sys.getrefcount(body), references - 1)
+        self.pipe = pages.create_pages(MIB)
+
     def test_goes_on_after_a_signal(self) -> None:
         answers = iter([(-1, errno.EINTR), (7, 0)])
 
@@ -183,6 +192,12 @@ class PagePipeTest(unittest.TestCase):
         for missing in (None, mock.Mock(return_value=-1)):
             with mock.patch.object(pages, "vmsplice", missing), mock.patch.object(pages.ctypes, "get_errno", return_value=errno.ENOSYS):
                 self.assertIsNone(pages.create_pages(MIB))
+
+    def test_is_not_made_where_no_descriptor_is_left_or_objects_move(self) -> None:
+        with mock.patch.object(pages.os, "pipe", side_effect=OSError(errno.EMFILE, "too many")):
+            self.assertIsNone(pages.create_pages(MIB))
+        with mock.patch.object(pages.sys, "implementation", mock.Mock()):
+            self.assertIsNone(pages.create_pages(MIB))
 
     def test_all_pipes_together_have_a_bound(self) -> None:
         sizes = [pages.pipe_size(count) for count in (1, 16, 17, 32, 33, 1_000)]

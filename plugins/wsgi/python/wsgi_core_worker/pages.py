@@ -9,6 +9,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import select
 import sys
 import termios
 from collections import deque
@@ -82,6 +83,12 @@ class PagePipe:
             while kept and kept[0][0] <= read:
                 kept.popleft()
 
+    def has_reader(self) -> bool:
+        """Whether somebody may still read; a front that has died does not."""
+        poll = select.poll()
+        poll.register(self.output, select.POLLOUT)
+        return not any(event & select.POLLERR for _, event in poll.poll(0))
+
     def freed(self) -> None:
         """The front has read all."""
         self.kept.clear()
@@ -92,8 +99,9 @@ class PagePipe:
             self.forget_read()
         except OSError:  # the descriptor is gone: all that is kept counts as unread
             pass
-        for _, body in self.kept:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(body))
+        if self.has_reader():
+            for _, body in self.kept:
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(body))
         self.kept.clear()
         os.close(self.output)
         if self.source >= 0:
@@ -102,9 +110,13 @@ class PagePipe:
 
 def create_pages(size: int) -> PagePipe | None:
     """A pipe of so many bytes; None where that, or what it needs, is not to be had."""
-    if vmsplice is None or size < LEAST_PIPE:
+    # elsewhere the collector moves what it likes, and ctypes names a copy
+    if vmsplice is None or size < LEAST_PIPE or sys.implementation.name != "cpython":
         return None
-    pipe = PagePipe()
+    try:
+        pipe = PagePipe()
+    except OSError:  # no descriptors are left
+        return None
     try:
         fcntl.fcntl(pipe.output, F_SETPIPE_SZ, size)
         pipe.place(PROBE, 0, len(PROBE))
