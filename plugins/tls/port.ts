@@ -104,25 +104,29 @@ export abstract class Port implements Host {
     else this.#addresses.set(address, count)
   }
 
+  #engines() {
+    return [this.http1, ...this.http2, ...this.others]
+  }
+
   /** As an engine's server ends its connections. */
   #withEnds(server: Server): EngineServer {
     const close = server.close.bind(server)
     return Object.assign(server, {
       closeIdleConnections: () => {
-        for (const each of [this.http1, ...this.http2, ...this.others]) each.closeIdleConnections()
+        for (const each of this.#engines()) each.closeIdleConnections()
       },
       closeAllConnections: () => {
         this.lobby.clear()
-        for (const each of [this.http1, ...this.http2, ...this.others]) each.closeAllConnections()
+        for (const each of this.#engines()) each.closeAllConnections()
       },
       setLimits: (limits: EngineOptions) => {
         this.limits = limits
         this.lobby.time = limits.headTime || PATIENCE
-        for (const each of [this.http1, ...this.http2, ...this.others]) each.setLimits(limits)
+        for (const each of this.#engines()) each.setLimits(limits)
       },
       close: (callback?: (error?: Error) => void) => {
         this.lobby.clear()
-        for (const each of [this.http1, ...this.http2, ...this.others]) each.close()
+        for (const each of this.#engines()) each.close()
         return close(callback)
       },
     })

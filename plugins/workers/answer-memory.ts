@@ -1,6 +1,7 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, readSync } from 'node:fs'
 import type { Job, Source } from './job.ts'
 import { READ_SIZE, returnBuffer, takeBuffer } from './read-buffers.ts'
+import { openDescriptor } from './worker-descriptor.ts'
 
 /**
  * A worker thread's memory for big answers, open here too. To read from it costs half of what a socket does, and wakes
@@ -13,13 +14,10 @@ export class AnswerMemory {
     this.#fd = fd
   }
 
-  /** @returns undefined where that process's descriptors are not for us. */
+  /** @returns undefined where it cannot be opened: the worker then sends its answers whole. */
   static open(pid: number, descriptor: number): AnswerMemory | undefined {
-    try {
-      return new AnswerMemory(openSync(`/proc/${pid}/fd/${descriptor}`, 'r'))
-    } catch {
-      return undefined // the worker then sends its answers whole
-    }
+    const fd = openDescriptor(pid, descriptor)
+    return fd === undefined ? undefined : new AnswerMemory(fd)
   }
 
   /**

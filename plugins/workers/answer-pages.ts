@@ -1,6 +1,7 @@
-import { closeSync, constants, openSync, readvSync } from 'node:fs'
+import { closeSync, readvSync } from 'node:fs'
 import type { Job, Source } from './job.ts'
 import { READ_SIZE, returnBuffer, takeBuffer } from './read-buffers.ts'
+import { openDescriptor } from './worker-descriptor.ts'
 
 /** Buffers that one read fills: as many as hold what is in a large pipe. What is read at once is sent at once. */
 const AT_ONCE = 4
@@ -16,14 +17,10 @@ export class AnswerPages {
     this.#fd = fd
   }
 
-  /** @returns undefined where that process's descriptors are not for us. */
+  /** @returns undefined where it cannot be opened: the worker then offers its memory. */
   static open(pid: number, descriptor: number): AnswerPages | undefined {
-    try {
-      const flags = constants.O_RDONLY | constants.O_NONBLOCK
-      return new AnswerPages(openSync(`/proc/${pid}/fd/${descriptor}`, flags))
-    } catch {
-      return undefined // the worker then offers its memory
-    }
+    const fd = openDescriptor(pid, descriptor)
+    return fd === undefined ? undefined : new AnswerPages(fd)
   }
 
   /**

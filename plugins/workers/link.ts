@@ -1,4 +1,3 @@
-import { constants, openSync } from 'node:fs'
 import { type OnReadOpts, Socket } from 'node:net'
 import { AnswerMemory } from './answer-memory.ts'
 import { AnswerPages } from './answer-pages.ts'
@@ -14,6 +13,7 @@ import {
 } from './frames.ts'
 import type { HandedFile, Job, Source } from './job.ts'
 import { READ_SIZE, ReadBuffers } from './read-buffers.ts'
+import { openDescriptor } from './worker-descriptor.ts'
 
 /** What a link needs to know of the jobs under way. */
 export interface Jobs {
@@ -322,11 +322,8 @@ function reread(accepted: Socket, onread: OnReadOpts): Socket {
 
 /** The reading end. @returns undefined where that process's descriptors are not for us. */
 function openPipe(pid: number, descriptor: number, onread: OnReadOpts): Socket | undefined {
-  try {
-    const fd = openSync(`/proc/${pid}/fd/${descriptor}`, constants.O_RDONLY | constants.O_NONBLOCK)
-    const options = { fd, readable: true, writable: false, onread }
-    return new Socket(options as ConstructorParameters<typeof Socket>[0])
-  } catch {
-    return undefined // the worker then goes on with the socket
-  }
+  const fd = openDescriptor(pid, descriptor)
+  if (fd === undefined) return undefined // the worker then goes on with the socket
+  const options = { fd, readable: true, writable: false, onread }
+  return new Socket(options as ConstructorParameters<typeof Socket>[0])
 }

@@ -344,14 +344,16 @@ function spliced(id: number, length: number, flags = 0): Buffer {
   return frame(FRAME.spliced, id, '', payload.toString('latin1'), flags)
 }
 
-/** Offers a pipe for pages. @returns its writing end, once the front has the other. */
-async function openPages({ folder, worker }: LinkContext): Promise<number> {
-  const fd = openSync(folder.file('queue'), constants.O_RDWR | constants.O_NONBLOCK)
-  worker.write(offer(FRAME.splice, fd))
+/** Offers a pipe. @returns its writing end, once the front has the other. */
+async function handOver({ folder, worker }: LinkContext, type: number, name: string) {
+  const fd = openSync(folder.file(name), constants.O_RDWR | constants.O_NONBLOCK)
+  worker.write(offer(type, fd))
   const [taken] = await once(worker, 'data')
   assert.equal(taken, encodeFrame(FRAME.taken, 0, 0))
   return fd
 }
+
+const openPages = (context: LinkContext) => handOver(context, FRAME.splice, 'queue')
 
 links('what is spliced is read from its pipe, as much as each frame says', async (context) => {
   const { books, worker } = context
@@ -412,14 +414,7 @@ links('what is offered and cannot be opened is refused', async ({ books, worker 
   while (books.find(1)) await turns(1)
 })
 
-/** Offers a pipe. @returns its writing end, once the front reads the other. */
-async function openPipe({ folder, worker }: LinkContext): Promise<number> {
-  const fd = openSync(folder.file('answers-0'), constants.O_RDWR | constants.O_NONBLOCK)
-  worker.write(offer(FRAME.pipe, fd))
-  const [taken] = await once(worker, 'data')
-  assert.equal(taken, encodeFrame(FRAME.taken, 0, 0))
-  return fd
-}
+const openPipe = (context: LinkContext) => handOver(context, FRAME.pipe, 'answers-0')
 
 links('frames come by the pipe from then on, cut at any byte', async (context) => {
   for (let cut = 1; cut < STREAM.length; cut += 7) {
