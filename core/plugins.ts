@@ -144,6 +144,17 @@ export function isPlugin(value: unknown): value is Plugin {
   )
 }
 
+/** @throws WSGI_CORE_BAD_PLUGIN where it is something else. */
+export function toUse(value: Plugin | PluginUse): PluginUse {
+  if (isPlugin(value)) return { plugin: value, options: {} }
+  const use = value as Partial<PluginUse> | undefined
+  if (typeof use === 'object' && use !== null && isPlugin(use.plugin)) return use as PluginUse
+  if (typeof value === 'string') {
+    throw new BadPlugin(value, "it is a name; add it to the option 'plugins', or import it")
+  }
+  throw new BadPlugin(String(value), 'it has no name and apply()')
+}
+
 /**
  * Sorts plugins so that each comes after what it depends on, and otherwise in the order given.
  * @throws WSGI_CORE_DUPLICATE_PLUGIN, WSGI_CORE_DEPENDENCY_CYCLE

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { type Configuration, loadConfiguration, type Sources } from './config/load.ts'
 import type { CoreOptions } from './config/schema.ts'
-import { BadPlugin, BadState, CannotChangeUser, FrontsNotHere, Sealed, Stopped } from './errors.ts'
+import { BadState, CannotChangeUser, FrontsNotHere, Sealed, Stopped } from './errors.ts'
 import { frontCount } from './fronts/count.ts'
 import { Generation } from './generation.ts'
 import type { Handle } from './handles.ts'
@@ -12,10 +12,12 @@ import type { Door, EngineResponse } from './http/door.ts'
 import { type ListenerSpec, Listeners, listen } from './listeners.ts'
 import { hasAccessLog, Logs } from './logging/logs.ts'
 import { createOwnHooks, replayTaps } from './own-taps.ts'
-import { isPlugin, type Plugin, type PluginUse, type Sections } from './plugins.ts'
+import { Patience } from './patience.ts'
+import { type Plugin, type PluginUse, type Sections, toUse } from './plugins.ts'
 import { changeUser, giveFiles, wantsOtherUser } from './privileges.ts'
 import { bindSignals } from './process-signals.ts'
 import { Refusals } from './refusals.ts'
+import { Retiring } from './retiring.ts'
 import type { AnyGeneration, Role } from './role.ts'
 import { version } from './version.ts'
 
@@ -23,8 +25,6 @@ import { version } from './version.ts'
 const LAST_REQUESTS = 0.5
 /** Milliseconds; nothing happens then. */
 const LONG = 2 ** 30
-/** A reload waits where as many generations before it still drain: each has workers of its own. */
-const MOST_RETIRING = 4
 const FRONTS_LATER = "the number of fronts changes with the server's next start"
 
 type State = 'new' | 'starting' | 'serving' | 'stopping' | 'stopped'
@@ -69,15 +69,10 @@ export class Server {
   #starting: Promise<unknown> = Promise.resolve()
   #listening: Promise<unknown> = Promise.resolve()
   #reloading: Promise<void> = Promise.resolve()
-  /** Generations that were replaced and still answer what they had taken. */
-  readonly #retiring = new Set<Promise<void>>()
+  readonly #retiring = new Retiring()
   #closing: Promise<void> | undefined
   #releaseSignals: (() => void) | undefined
-  #quick = false
-  #hurry!: () => void
-  readonly #hurried = new Promise<void>((resolve) => {
-    this.#hurry = resolve
-  })
+  readonly #patience = new Patience()
 
   constructor(sources: Sources) {
     this.#sources = sources
@@ -94,7 +89,7 @@ export class Server {
    * @throws WSGI_CORE_BAD_PLUGIN, WSGI_CORE_SEALED
    */
   use(plugin: Plugin | PluginUse): this {
-    const use = asUse(plugin)
+    const use = toUse(plugin)
     if (this.#state !== 'new') throw new Sealed(use.plugin.name)
     this.#uses.push(use)
     return this
@@ -218,8 +213,7 @@ export class Server {
 
   /** Stops: accepts nothing more, lets requests finish within `gracefulTimeout` (`quick`: not at all), undoes. */
   close({ quick = false } = {}): Promise<void> {
-    this.#quick ||= quick
-    if (quick) this.#hurry()
+    if (quick) this.#patience.end()
     this.#closing ??= this.#close()
     return this.#closing
   }
@@ -335,7 +329,7 @@ export class Server {
       if (isFirst) this.#current = undefined
       await change.discard()
       const { active } = generation // it may have served before `afterListen` failed
-      const grace = this.#patience(configuration.core.gracefulTimeout)
+      const grace = this.#grace(configuration)
       this.#report(await (active > 0 ? generation.retire(grace) : generation.abandon()))
       throw error
     } finally {
@@ -375,7 +369,7 @@ export class Server {
     if (this.#state === 'starting') await this.#starting.catch(() => {}) // whoever has started it is told
     if (this.#state !== 'serving') throw new BadState('reload', this.#state)
     const old = this.#current
-    while (this.#retiring.size >= MOST_RETIRING) await Promise.race(this.#retiring)
+    await this.#retiring.room()
     try {
       await this.#start()
     } finally {
@@ -402,7 +396,7 @@ export class Server {
     const copies = (await this.#sources.sharing?.duplicate(sockets)) ?? []
     if (this.#role) current.core.hooks.beforeClose.call()
     await this.#lastRequests(this.#listeners.park(copies))
-    this.#report(await current.retire(this.#patience(current.configuration.core.gracefulTimeout)))
+    this.#report(await current.retire(this.#grace(current.configuration)))
     this.#listeners.closeAllConnections()
     await this.#role?.close()
     this.#current = undefined
@@ -412,17 +406,18 @@ export class Server {
 
   /** Who has just had an answer may be sending the next request: it is still answered, and told of the end. */
   async #lastRequests(closed: Promise<void>): Promise<void> {
-    await Promise.race([closed, this.#patience(LAST_REQUESTS)])
+    await Promise.race([closed, this.#patience.wait(LAST_REQUESTS)])
   }
 
   /** Nobody waits for it but `close`. */
   #retire(generation: AnyGeneration): void {
-    const grace = generation.configuration.core.gracefulTimeout
-    const retired = generation.retire(this.#patience(grace)).then((errors) => {
-      this.#retiring.delete(retired)
-      this.#report(errors)
-    })
-    this.#retiring.add(retired)
+    const grace = this.#grace(generation.configuration)
+    this.#retiring.add(generation, grace, (errors) => this.#report(errors))
+  }
+
+  /** How long what was taken may go on. */
+  #grace({ core }: Configuration): Promise<void> {
+    return this.#patience.wait(core.gracefulTimeout)
   }
 
   async #close(): Promise<void> {
@@ -433,12 +428,12 @@ export class Server {
     await this.#starting.catch(() => {}) // whoever has started it is told
     if (this.#isParking) await this.#reloading.catch(() => {})
     await this.#announceStop()
-    const patience = this.#patience(this.#current?.configuration.core.gracefulTimeout ?? 0)
+    const patience = this.#patience.wait(this.#current?.configuration.core.gracefulTimeout ?? 0)
     const closed = this.#listeners.close()
-    if (!this.#quick) await this.#lastRequests(closed)
+    if (!this.#patience.isOver) await this.#lastRequests(closed)
     this.#report((await this.#current?.retire(patience)) ?? [])
     if (hasServed) await this.#reloading.catch(() => {}) // else it waits for the start, which waits for this
-    await Promise.all(this.#retiring)
+    await this.#retiring.done()
     this.#listeners.closeAllConnections()
     await closed
     await this.#hearLast()
@@ -456,9 +451,9 @@ export class Server {
       this.#report([error as Error])
     }
     const { shutdownDelay } = current.configuration.core
-    if (shutdownDelay === 0 || this.#quick) return
+    if (shutdownDelay === 0 || this.#patience.isOver) return
     this.#say(`Accepting requests for ${shutdownDelay} more seconds`)
-    await this.#patience(shutdownDelay)
+    await this.#patience.wait(shutdownDelay)
   }
 
   /** Responses that were cut off say so some turns after their connections: let them have their line in the log. */
@@ -467,21 +462,12 @@ export class Server {
     for (let turn = 0; turn < 10 && isBusy(); turn++) await new Promise(setImmediate)
   }
 
-  /** Resolves when waiting has been long enough: after `seconds`, or when somebody is in a hurry. */
-  #patience(seconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, seconds * 1000)
-      timer.unref()
-      void this.#hurried.then(resolve)
-    })
-  }
-
   async #stopped(): Promise<void> {
     this.#state = 'stopped'
     this.#releaseSignals?.()
     clearInterval(this.#keepAlive)
     await this.#role?.close()
-    if (this.#quick) this.flushLogs()
+    if (this.#patience.isOver) this.flushLogs()
     await this.#logs?.close()
   }
 
@@ -509,16 +495,6 @@ export class Server {
       },
     }
   }
-}
-
-function asUse(value: Plugin | PluginUse): PluginUse {
-  if (isPlugin(value)) return { plugin: value, options: {} }
-  const use = value as Partial<PluginUse> | undefined
-  if (typeof use === 'object' && use !== null && isPlugin(use.plugin)) return use as PluginUse
-  if (typeof value === 'string') {
-    throw new BadPlugin(value, "it is a name; add it to the option 'plugins', or import it")
-  }
-  throw new BadPlugin(String(value), 'it has no name and apply()')
 }
 
 /** A check is no life: warnings are all that it may have to say. */
