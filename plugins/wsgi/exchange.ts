@@ -318,7 +318,7 @@ export class Exchange implements Job {
       this.environ = ObservedEnviron.changed(observed) ?? environ
       return true
     } catch (error) {
-      this.#tapFailed(error as Error)
+      this.#headFailed(error as Error)
       return false
     }
   }
@@ -358,7 +358,7 @@ export class Exchange implements Job {
       if (head.statusCode === code && isSame(head.fields, fields)) return true
       this.#response.writeHead(head.statusCode, head.fields)
     } catch (error) {
-      this.#tapFailed(error as Error)
+      this.#headFailed(error as Error)
     }
     return false
   }
@@ -377,35 +377,35 @@ export class Exchange implements Job {
     const sent = this.#setting.files?.handOver(fields, this.#request, this.#response, this.#reply)
     if (sent === undefined) return false
     this.#over = true
-    sent.catch((error: Error) => this.#tapFailed(error))
+    sent.catch((error: Error) => this.#headFailed(error))
     return true
   }
 
   /** @returns whether it went out. If not, a page that says so did. */
   #writeHead(code: number, reason: string | undefined, fields: string[]): boolean {
     const headers = this.#reply ? addReplyHeaders(fields, this.#reply) : fields
-    if (!this.#setting.observesResponse) {
-      this.#response.writeHead(code, reason, headers)
-      return true
-    }
     try {
-      this.#writeObserved(code, reason, headers)
+      if (this.#setting.observesResponse) this.#writeObserved(code, reason, headers)
+      else this.#response.writeHead(code, reason, headers)
       return true
     } catch (error) {
-      this.#tapFailed(error as Error)
+      this.#headFailed(error as Error)
       return false
     }
   }
 
-  /** A tap that throws costs its request, and no other. The page goes out untouched. */
-  #tapFailed(error: Error): void {
+  /** A tap that throws, or a head that cannot be sent, costs its request, and no other. The page goes out untouched. */
+  #headFailed(error: Error): void {
     const { method, url } = this.#request
     this.#setting.log.error({ err: error, method, url }, 'request failed')
-    this.#tellFailed(error)
-    const { page, headers } = renderPage(500, this.#response.shouldKeepAlive)
-    this.#response.writeHead(500, STATUS_CODES[500], headers)
-    this.#response.end(page)
-    this.#over = true
+    if (this.#response.headersSent) this.#break(error)
+    else {
+      this.#tellFailed(error)
+      const { page, headers } = renderPage(500, this.#response.shouldKeepAlive)
+      this.#response.writeHead(500, STATUS_CODES[500], headers)
+      this.#response.end(page)
+      this.#over = true
+    }
     if (this.#dispatched) this.#setting.pool.cancel(this)
   }
 

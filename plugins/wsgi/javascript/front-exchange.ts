@@ -209,9 +209,12 @@ export class FrontExchange implements Outlet {
   #tapFailed(error: Error): void {
     this.report('error', 'request failed', error)
     this.#tellFailed(error)
-    const { page, headers } = renderPage(500, this.#response.shouldKeepAlive)
-    this.#response.writeHead(500, STATUS_CODES[500], headers)
-    this.#response.end(page)
+    if (this.#response.headersSent) this.#response.destroy()
+    else {
+      const { page, headers } = renderPage(500, this.#response.shouldKeepAlive)
+      this.#response.writeHead(500, STATUS_CODES[500], headers)
+      this.#response.end(page)
+    }
     this.gone = true
     this.#answer.cancel()
   }

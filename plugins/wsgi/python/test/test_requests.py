@@ -316,7 +316,7 @@ class LengthTest(RequestCase):
         self.assertEqual(self.text("/closed"), "length")
 
     def test_malformed(self) -> None:
-        for value in ("", "-1", "+5", "5 ", "0x5", "\xb2", "9" * 30, "5.0"):
+        for value in ("", "-1", "+5", "5 ", "0x5", "\xb2", "9" * 16, "5.0"):
             self.assert_failed(self.ask(f"/length?{value},list,abc"), "Content-Length must be a decimal number")
 
 

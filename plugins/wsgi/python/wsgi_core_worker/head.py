@@ -16,6 +16,8 @@ CACHE_LIMIT = 512
 # Heads that an app sends again and again: so many, of so many bytes at most.
 HEADS_LIMIT = 128
 HEAD_LIMIT = 1_024
+# Of a Content-Length: the front sends no longer one.
+LENGTH_DIGITS = 15
 
 # RFC 9110 §5.5 and RFC 9112 §4: tab, visible ASCII, space and obs-text.
 TEXT = bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)])
@@ -119,7 +121,7 @@ def learn_name(name: str) -> int:
 def parse_length(value: str, earlier: int | None) -> int:
     if earlier is not None:
         raise ValueError("several Content-Length headers")
-    if not (value.isdigit() and value.isascii() and len(value) < 19):
+    if not (value.isdigit() and value.isascii() and len(value) <= LENGTH_DIGITS):
         raise ValueError(f"Content-Length must be a decimal number, not {value!r}")
     return int(value)
 
