@@ -15,6 +15,8 @@ export interface Owner {
 export interface EngineRequest extends IncomingMessage {
   /** @returns the body where all of it is here and nobody has begun to read it; it is the caller's then. */
   takeBody?(): Buffer | undefined
+  /** Nobody reads on once the answer is out: the rest of the body is passed over then, as if none of it had been read. */
+  leaveBody?(): void
 }
 
 /** A response of the engine: node:http's, and what spares a listener and a wrapper for each request. */

@@ -52,6 +52,7 @@ export class LeanRequest {
   #state: ReadableState | undefined = undefined
   /** The connection is no longer this request's. */
   #over = false
+  #isLeft = false
   /** Of the body, come before anybody asked. */
   #early: Buffer[] | undefined = undefined
   #earlySize = 0
@@ -158,15 +159,21 @@ export class LeanRequest {
   /** The client has left, or the request turned out to be broken. */
   abort(error: Error): void {
     this.#over = true
+    this.#source = undefined // an answer may be on its way: what ends is the request alone
     if (this.#state !== undefined) asStream(this).destroy(error)
     else this.aborted = true
-    this.#source = undefined
     this.#early = undefined
   }
 
   /** Whether anybody reads, or has read, the body. */
   isRead(): boolean {
-    return this.#state !== undefined && (this._consuming || this.#state.flowing !== null)
+    if (this.#isLeft || this.#state === undefined) return false
+    return this._consuming || this.#state.flowing !== null
+  }
+
+  /** Nobody reads on once the answer is out: the rest of the body is passed over then, as if none of it had been read. */
+  leaveBody(): void {
+    this.#isLeft = true
   }
 
   /** The answer has been given: what becomes of the request does not touch the connection. */

@@ -1,16 +1,18 @@
 import type { IncomingMessage } from 'node:http'
+import type { EngineRequest } from '../../core/index.ts'
 import type { BodyFault, BodyOptions } from './request-body.ts'
 
 /** A request's body that stays with the client until the worker asks for it. */
 export class PulledBody {
-  readonly #stream: IncomingMessage
+  readonly #stream: EngineRequest
   readonly #options: Pick<BodyOptions, 'timeout' | 'limit'>
   /** Bytes that the worker has. */
   #pulled = 0
 
-  constructor(stream: IncomingMessage, options: Pick<BodyOptions, 'timeout' | 'limit'>) {
+  constructor(stream: EngineRequest, options: Pick<BodyOptions, 'timeout' | 'limit'>) {
     this.#stream = stream
     this.#options = options
+    stream.leaveBody?.() // a worker is done with the body when it has answered
   }
 
   /** The next bytes, at most `max`; a number is the status for a client that is too slow or sends too much. */

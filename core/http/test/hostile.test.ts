@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { EngineRequest } from '../door.ts'
 import { Engine, type EngineOptions } from '../engine.ts'
 import { resolveLimits } from '../limits.ts'
 import { WriteRate } from '../write-rate.ts'
@@ -159,6 +160,57 @@ test('a reader that stops after an early answer holds the connection for a while
   client.socket.on('error', () => {})
   client.send(`${CHUNKED}200000\r\n${'x'.repeat(0x200000)}`)
   assert.match(await client.rest(), /\r\n\r\nok$/)
+})
+
+/** More than any kernel takes at once. */
+const LARGE = 16 * 1_048_576
+const answerOf = (text: string) => text.slice(text.indexOf('\r\n\r\n') + 4)
+
+test('an answer that does not wait for the body is whole, though somebody listens', async (context) => {
+  const stage = await context.open((request, response) => {
+    request.on('close', () => {})
+    response.end('x'.repeat(LARGE))
+  })
+  const client = await stage.connect()
+  client.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1')
+  await client.until('\r\n\r\n')
+  while (client.text.length < LARGE) await settled()
+  client.send(`2${get('/', 'Connection: close\r\n')}`)
+  assert.is(answerOf((await client.rest()).slice(LARGE)).length, LARGE, 'and the next one, too')
+})
+
+test('the last answer is whole, though somebody reads the body', async ({ open }) => {
+  const stage = await open((request, response) => {
+    request.once('data', () => {
+      response.shouldKeepAlive = false
+      response.end('x'.repeat(LARGE))
+    })
+  })
+  const text = await stage.exchange('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1')
+  assert.is(answerOf(text).length, LARGE)
+})
+
+test('what a reader leaves of a body is passed over', async ({ open }) => {
+  const stage = await open((request, response) => {
+    ;(request as EngineRequest).leaveBody?.()
+    request.once('readable', () => response.end(request.read(1)))
+    request.read(0)
+  })
+  const text = await stage.exchange(
+    `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n${'x'.repeat(100_000)}` +
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nConnection: close\r\n\r\ny',
+  )
+  assert.equal(text.match(/\r\n\r\n./g), ['\r\n\r\nx', '\r\n\r\ny'])
+})
+
+test('what a reader leaves of a body is not waited for where it is much', async ({ open }) => {
+  const stage = await open((request, response) => {
+    ;(request as EngineRequest).leaveBody?.()
+    request.once('readable', () => response.end(request.read(1)))
+    request.read(0)
+  })
+  const text = await stage.exchange('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nx')
+  assert.match(text, /Connection: close\r\n\r\nx$/)
 })
 
 test('a reader that is quick enough may take long; its rate is that of each period', () => {

@@ -68,4 +68,13 @@ duplex('gives the app each piece of a body as it comes', async ({ server }) => {
   assert.ok(answer.whole)
 })
 
+duplex('is not held up by a body that the app has left', async ({ server }) => {
+  const body = 'x'.repeat(200_000)
+  const post = `POST /begun HTTP/1.1\r\nHost: test\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+  const text = await server.raw(post + requestText('/lazy'))
+  assert.match(text, /\r\n\r\nxxxxx/)
+  // of the first answer where much was left, else of the second
+  assert.match(text, 'Connection: close')
+})
+
 duplex.run()

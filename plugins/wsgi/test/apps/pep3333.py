@@ -366,6 +366,13 @@ def do_unread(environ, start_response):
     return [b"unread"]
 
 
+def do_begun(environ, start_response):
+    """Reads the beginning of the body and no more."""
+    beginning = environ["wsgi.input"].read(5)
+    start_response("200 OK", [PLAIN])
+    return [beginning]
+
+
 def do_echo(environ, start_response):
     """The body back, one chunk for each that is here."""
     start_response("200 OK", [PLAIN])
