@@ -68,8 +68,7 @@ export class Spill {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#wanted?.() // whoever was told to stop would wait for ever
-    if (!this.#writing && !this.#reading) closeSync(this.#fd)
+    this.#closeFile()
     this.#wanted?.() // who waits must not wait for ever; what comes now goes nowhere
     this.#wanted = undefined
   }
@@ -83,12 +82,16 @@ export class Spill {
 
   #writeAt(bytes: Buffer, from: number): void {
     write(this.#fd, bytes, from, bytes.length - from, this.#written, (error, count) => {
-      if (error) return this.#broken(error)
+      if (error) {
+        this.#writing = false
+        return this.#broken(error)
+      }
       this.#written += count
       this.#pending -= count
-      if (from + count < bytes.length) return this.#writeAt(bytes, from + count)
+      const isLeft = from + count < bytes.length && !this.#closed
+      if (isLeft) return this.#writeAt(bytes, from + count)
       this.#writing = false
-      if (this.#closed) return this.#closeLate()
+      if (this.#closed) return this.#closeFile()
       this.#pumpIn()
       this.#askForMore()
       this.#pumpOut()
@@ -105,7 +108,7 @@ export class Spill {
     this.#reading = true
     read(this.#fd, Buffer.allocUnsafeSlow(length), 0, length, this.#read, (error, count, bytes) => {
       this.#reading = false
-      if (this.#closed) return this.#closeLate()
+      if (this.#closed) return this.#closeFile()
       if (error || count === 0) return this.#broken(error ?? new Error('the spill file is cut'))
       this.#read += count
       this.#paused = !this.#sink.write(bytes.subarray(0, count))
@@ -127,13 +130,13 @@ export class Spill {
   }
 
   #broken(error: Error): void {
-    this.#writing = false
-    this.#reading = false
+    if (this.#closed) return this.#closeFile()
     this.close()
     this.#sink.fail(error)
   }
 
-  #closeLate(): void {
+  /** Once, when nothing is under way any more: by then the number may be another file's. */
+  #closeFile(): void {
     if (!this.#writing && !this.#reading) closeSync(this.#fd)
   }
 }
