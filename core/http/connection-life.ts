@@ -98,8 +98,7 @@ export class ConnectionLife {
   /** The socket is gone. */
   closed(): void {
     this.engine.gone(this)
-    if (this.reading === 'raw') return
-    this.reading = 'nothing'
+    if (this.reading !== 'raw') this.reading = 'nothing'
     if (this.request !== undefined || this.response !== undefined) {
       this.#abandonExchange(nodeError(Error, 'ECONNRESET', 'aborted'))
     }

@@ -261,6 +261,23 @@ test('what has been taken over still counts as a connection', async ({ open }) =
   assert.match(await stage.exchange(get('/', 'Connection: close\r\n')), /ok$/)
 })
 
+test('an answer before an upgrade that never leaves is told of its end', async () => {
+  let ends = 0
+  const { door, add } = crowd({}, (_, response) => {
+    response.on('close', () => ends++)
+    response.end('never taken')
+  })
+  door.onUpgrade = (_, socket) => socket.on('error', () => {})
+  const socket = add()
+  Object.assign(socket, { _write: () => {} }) // never done
+  socket.receive(get() + get('/', 'Connection: Upgrade\r\nUpgrade: x\r\n'))
+  await settled()
+  assert.is(ends, 0)
+  socket.destroy()
+  await settled()
+  assert.is(ends, 1)
+})
+
 test('where the kernel has no descriptor left, one that waits gives its own', async ({ open }) => {
   const stage = await open(ok)
   const client = await stage.connect()
