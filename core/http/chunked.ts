@@ -49,19 +49,31 @@ export class ChunkDecoder {
     this.#limits = limits
   }
 
-  /** @returns how far it got: the end of the body, or `end`. */
+  /**
+   * The pieces of a read are moved together, in place: however small its chunks are, they are one piece to the sink.
+   * @returns how far it got: the end of the body, or `end`.
+   */
   decode(bytes: Buffer, start: number, end: number, sink: BodySink): number {
     let at = start
+    let pieceStart = start
+    let pieceEnd = start
     while (at < end && !this.done && this.status === 0) {
       if (this.#state === 'data') {
         const stop = Math.min(end, at + this.#left)
-        sink.data(bytes, at, stop)
+        if (pieceEnd === pieceStart) {
+          pieceStart = at
+          pieceEnd = stop
+        } else {
+          bytes.copyWithin(pieceEnd, at, stop)
+          pieceEnd += stop - at
+        }
         this.#left -= stop - at
         at = stop
         if (this.#left === 0) this.#state = 'dataCR'
       } else if (this.#state === 'trailers') at = this.#trailerBytes(bytes, at, end)
       else this.#frame(bytes[at++] as number)
     }
+    if (pieceEnd > pieceStart) sink.data(bytes, pieceStart, pieceEnd)
     return at
   }
 

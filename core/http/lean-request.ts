@@ -6,6 +6,8 @@ import type { Origin } from './origin.ts'
 
 /** Bytes of a body that wait for their reader before the client is slowed down. */
 const HIGH_WATER_MARK = 65_536
+/** As many are put together: each takes a hundred bytes beside its own. */
+const MOST_PIECES = 64
 const STREAM_OPTIONS = { highWaterMark: HIGH_WATER_MARK }
 
 /** What a request needs of its connection. */
@@ -143,9 +145,14 @@ export class LeanRequest {
   /** @returns whether more of the body may come now. `chunk` is the request's own from here on. */
   feed(chunk: Buffer): boolean {
     if (this.#state !== undefined) return asStream(this).push(chunk)
-    if (this.#early === undefined) this.#early = [chunk]
-    else this.#early.push(chunk)
     this.#earlySize += chunk.length
+    if (this.#early === undefined) this.#early = [chunk]
+    else {
+      this.#early.push(chunk)
+      if (this.#early.length >= MOST_PIECES) {
+        this.#early = [Buffer.concat(this.#early, this.#earlySize)]
+      }
+    }
     return this.#earlySize < HIGH_WATER_MARK
   }
 

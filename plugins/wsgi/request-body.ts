@@ -7,6 +7,9 @@ import type { Storage } from './storage.ts'
 /** Larger bodies go to a file. As much as a block of the protocol holds. */
 export const MEMORY_LIMIT = 65_536
 
+/** As many are put together: each takes a hundred bytes beside its own. */
+const MOST_PIECES = 64
+
 /** Why a body did not arrive; the status says it to the client. */
 export type BodyFault = 400 | 408 | 413 | 503 | 507
 
@@ -83,6 +86,7 @@ export class BodyReader {
     this.#size += chunk.length
     if (this.#size > this.#options.limit) return this.#fail(413)
     this.#chunks.push(chunk)
+    if (this.#chunks.length >= MOST_PIECES) this.#chunks = [Buffer.concat(this.#chunks)]
     if (this.#spool) this.#drain()
     else if (this.#size > MEMORY_LIMIT) this.#startSpool()
   }

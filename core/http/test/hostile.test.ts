@@ -121,8 +121,10 @@ test('an application that has seen enough gets no more of the body', async ({ op
   const client = await stage.connect()
   client.send(CHUNKED)
   await client.until('100 Continue\r\n\r\n')
-  client.send(`1\r\na\r\n1\r\nb\r\n0\r\n\r\n${get('/after')}`)
-  assert.equal([answersIn(await client.rest()), seen], [['HTTP/1.1 200'], ['a']])
+  client.send('1\r\na\r\n')
+  const answer = await client.until('enough')
+  client.send(`1\r\nb\r\n0\r\n\r\n${get('/after')}`)
+  assert.equal([answersIn(answer), await client.rest(), seen], [['HTTP/1.1 200'], '', ['a']])
 })
 
 test('a body that is destroyed with an error ends the connection', async ({ open }) => {
@@ -242,6 +244,26 @@ test('two answers of one connection each say when to go on', async ({ open }) =>
     assert.is(drains, expected)
   }
 })
+
+for (const [how, reads] of [
+  ['in one read', 1],
+  ['in a read for each', 20_000],
+] as const) {
+  test(`a body in chunks of one byte takes little more than its bytes: ${how}`, async () => {
+    let body: IncomingMessage | undefined
+    const { add } = crowd({}, (request) => {
+      body = request
+    })
+    const socket = add()
+    socket.receive(CHUNKED)
+    for (let read = 0; read < reads; read++) socket.receive('1\r\nx\r\n'.repeat(20_000 / reads))
+    const sizes: number[] = []
+    body?.on('data', ({ length }: Buffer) => sizes.push(length))
+    while (sizes.reduce((sum, size) => sum + size, 0) < 20_000) await settled()
+    assert.ok(sizes.length <= 64, `${sizes.length} pieces`)
+    socket.destroy()
+  })
+}
 
 test('what has been taken over still counts as a connection', async ({ open }) => {
   const stage = await open(ok, { connections: 1 })
