@@ -271,15 +271,23 @@ const FIRST_WINS = new Set(
 /** By name as sent; bounded, as clients choose the names. */
 const names = new Map<string, Name>()
 const MAX_NAMES = 1000
+/** Longer names are not worth it. */
+const LONGEST = 64
 
 function nameOf(sent: string): Name {
   const known = names.get(sent)
   if (known !== undefined) return known
-  const lower = sent.toLowerCase()
-  const name = { lower, rule: ruleOf(lower) }
+  if (names.size >= MAX_NAMES || sent.length > LONGEST) return newName(sent)
   // a copy: the string that came may hold the whole head in memory
-  if (names.size < MAX_NAMES) names.set(Buffer.from(sent, 'latin1').toString('latin1'), name)
+  const copy = Buffer.from(sent, 'latin1').toString('latin1')
+  const name = newName(copy)
+  names.set(copy, name)
   return name
+}
+
+function newName(sent: string): Name {
+  const lower = sent.toLowerCase()
+  return { lower, rule: ruleOf(lower) }
 }
 
 function ruleOf(lower: string): Rule {

@@ -17,6 +17,15 @@ export function parseAccepted(text: string | undefined): Accepted {
   if (text === undefined) return NOTHING
   const before = known.get(text)
   if (before !== undefined) return before
+  if (known.size >= MOST_KNOWN || text.length >= 200) return parse(text)
+  // a copy: the string that came may hold the whole head in memory
+  const copy = Buffer.from(text, 'latin1').toString('latin1')
+  const accepted = parse(copy)
+  known.set(copy, accepted)
+  return accepted
+}
+
+function parse(text: string): Accepted {
   const accepted = new Map<string, number>()
   for (const part of text.toLowerCase().split(',')) {
     const [coding = '', ...parameters] = part.split(';').map((each) => each.trim())
@@ -25,7 +34,6 @@ export function parseAccepted(text: string | undefined): Accepted {
     const weight = quality === undefined ? 1 : Number(quality.slice(quality.indexOf('=') + 1))
     accepted.set(coding.replace(/^x-/, ''), Number.isNaN(weight) ? 0 : weight)
   }
-  if (known.size < MOST_KNOWN && text.length < 200) known.set(text, accepted)
   return accepted
 }
 

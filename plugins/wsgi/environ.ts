@@ -107,13 +107,17 @@ function unixServer(host: string, scheme: string): [name: string, port: string] 
 /** Environ key by field name as it was sent; bounded, as clients choose the names. '' for one that is not passed. */
 const keys = new Map<string, string>()
 const MAX_KEYS = 1000
+/** Longer names are not worth it. */
+const LONGEST = 64
 
 export function environKey(field: string): string {
-  let key = keys.get(field)
-  if (key === undefined) {
-    key = newKey(field)
-    if (keys.size < MAX_KEYS) keys.set(field, key)
-  }
+  const known = keys.get(field)
+  if (known !== undefined) return known
+  if (keys.size >= MAX_KEYS || field.length > LONGEST) return newKey(field)
+  // a copy: the string that came may hold the whole head in memory
+  const copy = Buffer.from(field, 'latin1').toString('latin1')
+  const key = newKey(copy)
+  keys.set(copy, key)
   return key
 }
 

@@ -84,10 +84,15 @@ const USUAL = [
 /** One string for each name: V8 takes that as a key at once. Bounded, as clients choose the names. */
 const names = new Map<string, string>()
 const MAX_NAMES = 1000
+/** Longer names are not worth it. */
+const LONGEST = 64
 
 function known(name: string): string {
   const found = names.get(name)
   if (found !== undefined) return found
-  if (names.size < MAX_NAMES) names.set(name, name)
-  return name
+  if (names.size >= MAX_NAMES || name.length > LONGEST) return name
+  // a copy: the string that came holds the whole environ in memory
+  const copy = Buffer.from(name, 'latin1').toString('latin1')
+  names.set(copy, copy)
+  return copy
 }
