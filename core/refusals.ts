@@ -4,7 +4,10 @@ import type { Logger } from 'pino'
 /** Between two lines about the same reason, in milliseconds: a flood of bad requests does not become one of lines. */
 const QUIET = 60_000
 
-/** Logs what the engine turned away: each reason once, then at most once a minute with the number since. */
+/**
+ * Logs what the engine turned away: each reason once, then at most once a minute with the number since. A reason is a
+ * constant: what clients choose would make each one new.
+ */
 export class Refusals {
   readonly #seen = new Map<string, { at: number; since: number }>()
 
@@ -16,8 +19,13 @@ export class Refusals {
       return
     }
     const repeated = seen?.since ? { repeated: seen.since } : {}
-    const from = socket.remoteAddress ?? 'a Unix socket'
-    log.warn({ status, reason, from, ...repeated }, 'request refused')
+    log.warn({ status, reason, from: nameOf(socket), ...repeated }, 'request refused')
     this.#seen.set(reason, { at: now, since: 0 })
   }
+}
+
+/** A socket that is gone has no address either. */
+function nameOf({ remoteAddress, localAddress, destroyed }: Socket): string {
+  const isUnix = !destroyed && localAddress === undefined
+  return remoteAddress ?? (isUnix ? 'a Unix socket' : 'who has left')
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { PeerSet, Preamble } from '../../../core/index.ts'
-import { isAmong, nameOf, peerOf } from '../peer.ts'
+import { isAmong, peerOf } from '../peer.ts'
 import { toIntroduction } from './introduction.ts'
 import { readV1 } from './v1.ts'
 import { readV2 } from './v2.ts'
@@ -15,9 +15,8 @@ export function proxyPreamble(version: Version, peers: PeerSet): Preamble {
   return {
     name: 'PROXY header',
     refuses(socket) {
-      const peer = peerOf(socket)
-      if (isAmong(peers, peer)) return undefined
-      return `the PROXY protocol is not taken from ${nameOf(peer)} (--proxy-allow-ips)`
+      if (isAmong(peers, peerOf(socket))) return undefined
+      return 'the PROXY protocol is not taken from this peer (--proxy-allow-ips)'
     },
     read: (bytes: Buffer, socket: Socket) => {
       const read = reader(version, bytes)

@@ -27,12 +27,12 @@ export function translate({ variables: pairs }: Packet): Translated | Refused {
   for (const [name, value] of pairs) {
     const [, field] = FIELD.exec(name) ?? []
     if (field !== undefined) {
-      if (!FIELD_VALUE.test(value)) return refuse(`control byte in ${name}`)
+      if (!FIELD_VALUE.test(value)) return refuse('control byte in a field')
       if (field === 'CONTENT_LENGTH') variables.set(name, value)
       else if (!NOT_PASSED.has(field)) fields += `${field.replaceAll('_', '-')}: ${value}\r\n`
     } else {
       if (!VARIABLE.test(name) || variables.has(name)) return refuse('invalid or repeated variable')
-      if (!VARIABLE_VALUE.test(value)) return refuse(`control byte in ${name}`)
+      if (!VARIABLE_VALUE.test(value)) return refuse('control byte in a variable')
       variables.set(name, value)
     }
   }

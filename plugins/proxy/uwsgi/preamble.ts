@@ -7,7 +7,7 @@ import {
   type Refused,
 } from '../../../core/index.ts'
 import { isPort } from '../node-name.ts'
-import { isAmong, nameOf, peerOf } from '../peer.ts'
+import { isAmong, peerOf } from '../peer.ts'
 import type { Relay } from '../relay.ts'
 import { type Translated, translate } from './head.ts'
 import { readPacket } from './packet.ts'
@@ -17,9 +17,8 @@ export function uwsgiPreamble(peers: PeerSet): Preamble {
   return {
     name: 'uwsgi packet',
     refuses(socket) {
-      const peer = peerOf(socket)
-      if (isAmong(peers, peer)) return undefined
-      return `uwsgi is not spoken with ${nameOf(peer)} (--uwsgi-allow-ips)`
+      if (isAmong(peers, peerOf(socket))) return undefined
+      return 'uwsgi is not spoken with this peer (--uwsgi-allow-ips)'
     },
     read(bytes, socket) {
       const packet = readPacket(bytes)
