@@ -37,7 +37,7 @@ export function reportFailure(
   }
 }
 
-/** As `reportFailure`; the client sees a plain page. */
+/** As `reportFailure`; the client sees a plain page, or that the answer which has begun is not whole. */
 export function failRequest(
   error: Error,
   request: IncomingMessage,
@@ -46,7 +46,8 @@ export function failRequest(
   log: FastifyBaseLogger,
 ): void {
   reportFailure(error, request, hooks, log)
-  response.writeHead(500, { 'content-type': 'text/html; charset=utf-8' }).end(errorPage(500))
+  if (response.headersSent) response.destroy()
+  else response.writeHead(500, { 'content-type': 'text/html; charset=utf-8' }).end(errorPage(500))
 }
 
 /** Gives a request to who is to answer it. */

@@ -157,6 +157,7 @@ export class Generation {
     } catch (error) {
       failRequest(error as Error, request, response, hooks, this.#log)
     }
+    if (response.destroyed) return false
     if (response.writableEnded) {
       socket.on('error', () => {}) // nobody is left to be told
       response.once('finish', () => socket.end())
@@ -212,7 +213,7 @@ export class Generation {
 
   #serveObserved(request: IncomingMessage, response: EngineResponse): void {
     const { hooks } = this.core
-    if (this.#isMeasured) response.startedAt = clock.now()
+    if (this.#isMeasured) this.#measure(request, response)
     this.#active++
     response.on('close', this.#onClose)
     try {
@@ -220,9 +221,14 @@ export class Generation {
     } catch (error) {
       failRequest(error as Error, request, response, hooks, this.#log)
     }
-    if (response.writableEnded) return
+    if (response.writableEnded || response.destroyed) return
     if (this.#retiring) response.shouldKeepAlive = false
     this.#routes.route(request, response)
+  }
+
+  #measure({ socket }: Partial<IncomingMessage>, response: EngineResponse): void {
+    response.startedAt = clock.now()
+    void socket?.remoteAddress // for the log: Node keeps it, and a socket that is closed tells no more
   }
 
   #finished(response: EngineResponse): void {

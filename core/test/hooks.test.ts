@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -206,9 +207,9 @@ life('finished tells what went out', async (context) => {
   assert.equal(all, [['/', { statusCode: 200, bytes: 5, completed: true }]])
 })
 
-life('finished tells that the client left before its answer', async (context) => {
-  let left: (completed: boolean) => void = () => {}
-  const finished = new Promise<boolean>((resolve) => {
+life('finished tells that the client left before its answer, and who it was', async (context) => {
+  let left: (told: unknown[]) => void = () => {}
+  const finished = new Promise<unknown[]>((resolve) => {
     left = resolve
   })
   let arrived: () => void = () => {}
@@ -216,7 +217,9 @@ life('finished tells that the client left before its answer', async (context) =>
     arrived = resolve
   })
   const server = await start(context, ({ hooks }) => {
-    hooks.finished.tap('test', (_request, _response, { completed }) => left(completed))
+    hooks.finished.tap('test', ({ socket }, _response, { completed }) =>
+      left([completed, socket.remoteAddress]),
+    )
     hooks.handle.tap('test', () => {
       arrived()
       return true
@@ -226,7 +229,7 @@ life('finished tells that the client left before its answer', async (context) =>
   connection.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   await arrival
   connection.destroy()
-  assert.is(await finished, false)
+  assert.equal(await finished, [false, '127.0.0.1'])
 })
 
 life.run()
@@ -444,6 +447,31 @@ failures(
     assert.is((await server.request('/')).body, 'fine')
   },
 )
+
+for (const hook of ['request', 'handleRaw'] as const) {
+  failures(
+    `a tap of ${hook} that throws after its head ends that answer alone`,
+    async (context) => {
+      const server = await start(context, ({ hooks }) => {
+        const fail = ({ url }: IncomingMessage, response: ServerResponse) => {
+          if (url !== '/late') return undefined
+          response.writeHead(200).write('begun')
+          throw new Error('too late')
+        }
+        hooks.request.tap('test', hook === 'request' ? fail : () => {})
+        hooks.handleRaw.tap('test', hook === 'request' ? () => false : fail)
+        hooks.handle.tap('test', (_request, reply) => {
+          reply.send('fine')
+          return true
+        })
+      })
+      const text = await server.raw('GET /late HTTP/1.1\r\nHost: a\r\n\r\n')
+      assert.not.match(text, /0\r\n\r\n$/)
+      assert.match(server.log(), /too late/)
+      assert.is((await server.request('/')).body, 'fine')
+    },
+  )
+}
 
 for (const hook of ['finished', 'failed'] as const) {
   failures(`a tap of ${hook} that throws is logged, and the server goes on`, async (context) => {
