@@ -18,7 +18,7 @@ export const coreSchema = {
     arg: 'backlog',
   },
   keepAlive: {
-    doc: 'Seconds that an idle connection is kept open for the next request.',
+    doc: 'Seconds that an idle connection is kept open for the next request. 0: each connection has one.',
     format: 'seconds',
     default: 75,
     arg: 'keep-alive',

@@ -70,8 +70,9 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
   }
 
   isLast(): boolean {
-    const { isClosing, limits } = this.engine
+    const { door, isClosing, limits } = this.engine
     if (this.closing || isClosing || this.requests >= limits.requests) return true
+    if (door.keepAlive === 0) return true
     if (this.reading !== 'body') return false
     const { owesContinue, left } = this.body as IncomingBody
     // it may or may not send the body that it announced
@@ -233,6 +234,7 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
   #answerAtOnce(): boolean {
     const { head, door, isClosing, limits } = this.engine
     if (!head.isPlain || isClosing || this.requests + 1 >= limits.requests) return false
+    if (door.keepAlive === 0) return false
     if (this.socket.writableLength > 0) return false // its client is slow: one answer at a time
     const answer = door.ready?.(head)
     if (answer === undefined) return false

@@ -55,7 +55,7 @@ export interface Door {
   /** Whether anybody takes `Connection: upgrade`; otherwise such a request is served as if it had not asked. */
   takesUpgrades(): boolean
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
-  /** Idle time of a kept connection in milliseconds. */
+  /** Idle time of a kept connection in milliseconds; 0: none is kept. */
   readonly keepAlive: number
   /** A request or a connection was refused with this status; 0: ended without an answer. */
   refused?(status: number, reason: string, socket: Socket): void

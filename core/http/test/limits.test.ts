@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { ParsedHead } from '../door.ts'
 import type { EngineOptions } from '../engine.ts'
+import { PreparedAnswer, prepareHead } from '../prepared-head.ts'
 import { type Client, get, type Handler, parseAnswer, post, Stage, sleep } from './wire.ts'
 
 interface Context {
@@ -122,6 +124,19 @@ times('of an idle connection are the keep-alive time', async ({ open }) => {
   await sleep(150) // longer than a head may take
   await ping(client)
   assert.is(await client.rest(), '')
+})
+
+times('of 0 for an idle connection keep none, and each answer says so', async ({ open }) => {
+  const stage = await open({})
+  stage.door.keepAlive = 0
+  Object.assign(stage.door, {
+    ready: ({ url }: ParsedHead) =>
+      url === '/ready' ? new PreparedAnswer(prepareHead(200, []), 'ok') : undefined,
+  })
+  for (const path of ['/', '/ready']) {
+    const text = await stage.exchange(get(path) + get(path))
+    assert.match(text, /^HTTP\/1\.1 200 OK\r\n(?:.+\r\n)*Connection: close\r\n\r\nok$/)
+  }
 })
 
 times('of a body that comes too slowly: 408', async ({ open }) => {
