@@ -189,7 +189,7 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
     const piece = bytes.toString('latin1', start, stop)
     const text = this.partial + piece
     const lineAt = text.lastIndexOf('\n')
-    const isLong = text.length - lineAt > Math.min(limits.requestLine, limits.fieldSize)
+    const isLong = text.length - lineAt > (lineAt < 0 ? limits.requestLine : limits.fieldSize)
     if (!isLong && text.length <= limits.head && !piece.includes('\n')) {
       this.partial = text
       return stop

@@ -362,6 +362,23 @@ test('a client that takes nothing loses a connection that cannot be reset, too',
   assert.equal(door.refusals, [{ status: 0, reason: 'client reads too slowly' }])
 })
 
+test('a head that comes byte by byte is parsed again at the ends of its lines alone', async () => {
+  const { engine, add } = crowd({ connectionsPerAddress: 0 }, ok)
+  let parsed = 0
+  const count = () => {
+    parsed++
+    return 100
+  }
+  Object.defineProperty(engine.limits, 'fields', { get: count })
+  const socket = add()
+  const fields = [1, 2, 3].map((number) => `X${number}: ${'x'.repeat(8000)}\r\n`).join('')
+  for (const byte of get('/', fields)) socket.receive(byte)
+  await settled()
+  assert.match(socket.text, /^HTTP\/1\.1 200 /)
+  assert.ok(parsed < 20, `${parsed} fields were parsed`)
+  socket.destroy()
+})
+
 test('a flood of requests in one packet costs no more than they are', async () => {
   const { add } = crowd({ connectionsPerAddress: 0, requests: 0 }, (request, response) => {
     setImmediate(() => response.end(request.url))
