@@ -1,3 +1,5 @@
+import { dateLine } from './response-head.ts'
+
 const REASONS: Record<number, string> = {
   400: 'Bad Request',
   408: 'Request Timeout',
@@ -15,7 +17,7 @@ const REASONS: Record<number, string> = {
 export function refusal(status: number): string {
   const body = `${status} ${REASONS[status]}\n`
   return (
-    `HTTP/1.1 ${status} ${REASONS[status]}\r\nContent-Type: text/plain\r\n` +
+    `HTTP/1.1 ${status} ${REASONS[status]}\r\nContent-Type: text/plain\r\n${dateLine()}` +
     `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`
   )
 }

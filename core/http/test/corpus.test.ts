@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { Engine } from '../engine.ts'
 import type { LeanResponse } from '../lean-response.ts'
 import { type Case, type Expected, readCases } from './corpus.ts'
-import { get, MemorySocket, Stage, settled, TestDoor } from './wire.ts'
+import { get, MemorySocket, type Refusal, Stage, settled, TestDoor } from './wire.ts'
 
 interface Seen {
   method: string | undefined
@@ -32,10 +32,17 @@ function recorder(seen: Seen[]) {
   }
 }
 
+interface Outcome {
+  readonly seen: readonly Seen[]
+  readonly text: string
+  readonly refusals: readonly Refusal[]
+}
+
 /** Feeds the pieces, one turn of the loop each, to an engine without a network. */
-async function feed(pieces: Iterable<string>): Promise<{ seen: Seen[]; text: string }> {
+async function feed(pieces: Iterable<string>): Promise<Outcome> {
   const seen: Seen[] = []
-  const engine = new Engine(new TestDoor(recorder(seen)), { connectionsPerAddress: 0 })
+  const door = new TestDoor(recorder(seen))
+  const engine = new Engine(door, { connectionsPerAddress: 0 })
   const socket = new MemorySocket()
   engine.accept(socket as unknown as Socket)
   for (const piece of pieces) socket.receive(piece)
@@ -44,7 +51,7 @@ async function feed(pieces: Iterable<string>): Promise<{ seen: Seen[]; text: str
   const { text } = socket
   socket.destroy()
   await settled()
-  return { seen, text }
+  return { seen, text, refusals: door.refusals }
 }
 
 function* halves(raw: string): Iterable<[string, string]> {
@@ -75,17 +82,53 @@ function checkSeen(seen: readonly Seen[], requests: readonly Expected[], label: 
   })
 }
 
-/** The application may have begun with a request whose body turned out to be bad, but never got all of one. */
-function checkRefused(
-  { seen, text }: { seen: readonly Seen[]; text: string },
-  { status, name }: Case,
-  before = 0,
-): void {
+const FRAMING = 'bare (?:CR|LF)|invalid (?:method|request target|HTTP version|field name)'
+const FIELDS = `${FRAMING}|control byte in a field value|obsolete line folding|white space before the colon`
+
+/** Why those of a group are refused: for the clause that they break, and not because something else is wrong with them. */
+const REASONS: Record<string, string> = {
+  limits:
+    'too many fields|(?:field|request line|chunk extensions) too long|(?:head|trailers) too large',
+  'rfc9110-10.1.1-expect': 'unknown expectation',
+  'rfc9110-6.5.1-trailers': `forbidden field in trailers|${FIELDS}|trailers too large|too many fields`,
+  'rfc9110-9.3.6-connect': 'invalid target for CONNECT|CONNECT is not implemented',
+  'rfc9112-2.2-line-ends': `${FRAMING}|bare CR before the request line`,
+  'rfc9112-2.3-version': 'invalid HTTP version|HTTP version not supported|invalid request target',
+  'rfc9112-3-request-line': `${FRAMING}|method not implemented`,
+  'rfc9112-3.2-host': '(?:invalid|no|more than one) Host|control byte in a field value',
+  'rfc9112-3.2-target': 'invalid request target|target \\* without OPTIONS|invalid HTTP version',
+  'rfc9112-3.2.2-authority-and-host':
+    'Host and target disagree|(?:invalid|no|more than one) Host|invalid request target',
+  'rfc9112-5-fields': FIELDS,
+  'rfc9112-6.1-transfer-encoding':
+    'invalid Transfer-Encoding|(?:Content-Length with )?Transfer-Encoding(?: in HTTP/1.0)?|' +
+    'transfer coding not implemented|more than one Content-Length|white space before the colon|control byte in a field value',
+  'rfc9112-6.3-content-length':
+    '(?:invalid|more than one) Content-Length|Content-Length too large|body too large|control byte in a field value',
+  'rfc9112-7.1-chunks':
+    'bare (?:CR|LF)(?: in chunk framing)?|invalid chunk (?:size|extension)|chunk size too large|chunk extensions too long|' +
+    'chunk data does not end where its size says',
+  'rfc9113-3.4-preface': 'HTTP/2 preface|HTTP version not supported',
+}
+
+/** Whether what is wrong stands behind the head, so that the application has begun by then, though it never gets all. */
+const isOfBody = ({ name }: Case) =>
+  /^rfc911[02]-(?:6.5.1|7.1)|^limits\/(?:trailers|extensions)/.test(name)
+
+function checkRefused({ seen, text, refusals }: Outcome, each: Case, before = 0): void {
+  const { status, name } = each
   const answers = text.match(/HTTP\/1\.1 \d{3}/g) ?? []
   assert.is(answers.at(-1), `HTTP/1.1 ${status}`, `${name}: ${JSON.stringify(text)}`)
   assert.is(answers.length, before + 1, name)
-  assert.match(text.slice(text.lastIndexOf('HTTP/1.1')), '\r\nConnection: close\r\n', name)
+  const last = text.slice(text.lastIndexOf('HTTP/1.1'))
+  assert.match(last, '\r\nConnection: close\r\n', name)
+  assert.match(last, /\r\nDate: [^\r]+ GMT\r\n/, name)
   assert.is(seen.filter(({ complete }) => complete).length, before, name)
+  assert.is(seen.length, before + (isOfBody(each) ? 1 : 0), `${name}: the application was called`)
+  assert.is(refusals.length, 1, name)
+  const reason = refusals[0]?.reason as string
+  const group = name.slice(0, name.indexOf('/'))
+  assert.match(reason, new RegExp(`^(?:${REASONS[group]})$`), `${name}: ${reason}`)
 }
 
 const valid = readCases('valid')
@@ -96,6 +139,14 @@ const whole = suite('corpus, whole')
 whole('has hundreds of cases', () => {
   assert.ok(valid.length >= 100, String(valid.length))
   assert.ok(invalid.length >= 350, String(invalid.length))
+})
+
+whole('has each case once', () => {
+  const names = new Map<string, string>()
+  for (const { name, raw } of [...valid, ...invalid]) {
+    assert.not.ok(names.has(raw), `${name} is ${names.get(raw)}`)
+    names.set(raw, name)
+  }
 })
 
 for (const each of valid) {
@@ -180,8 +231,10 @@ sockets('refuses what is invalid; the answer arrives and the connection ends', a
   const { stage, seen } = context
   for (const each of invalid) {
     seen.length = 0
+    const { refusals } = stage.door
+    refusals.length = 0
     const text = await stage.exchange(each.raw + get('/after'))
-    checkRefused({ seen, text }, each)
+    checkRefused({ seen, text, refusals }, each)
   }
 })
 sockets.run()
