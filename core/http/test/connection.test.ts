@@ -491,6 +491,28 @@ upgrades('wait for the answers before', async ({ open }) => {
   assert.ok(text.indexOf('slow') < text.indexOf('upgraded'))
 })
 
+const NO_UPGRADES: Record<string, string> = {
+  'HTTP/1.0 (RFC 9110 §7.8)': UPGRADE.replace('HTTP/1.1', 'HTTP/1.0'),
+  'a request whose Connection does not name it': get('/chat', 'Upgrade: echo\r\n'),
+  'a request without Upgrade': get('/chat', 'Connection: Upgrade\r\n'),
+  'a method other than GET': UPGRADE.replace('GET', 'OPTIONS'),
+  'a request with a body': UPGRADE.replace('\r\n\r\n', '\r\nContent-Length: 2\r\n\r\nhi'),
+  'a request with a chunked body': UPGRADE.replace(
+    '\r\n\r\n',
+    '\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  ),
+}
+
+for (const [what, request] of Object.entries(NO_UPGRADES)) {
+  upgrades(`are not there for ${what}`, async ({ open }) => {
+    const stage = await open(ok)
+    stage.door.onUpgrade = (_, socket) => void socket.end('upgraded')
+    const client = await stage.connect()
+    client.send(request)
+    assert.match(await client.until('\r\n\r\nok'), /^HTTP\/1\.1 200 OK/)
+  })
+}
+
 upgrades('are plain requests where nobody takes them', async ({ open }) => {
   const stage = await open(ok)
   const client = await stage.connect()
