@@ -206,7 +206,7 @@ export class Generation {
 
   readonly #servePlain: Handler = (request, response) => {
     this.#active++
-    response.on('close', this.#onClose)
+    this.#watch(response)
     if (this.#retiring) response.shouldKeepAlive = false
     this.#routes.route(request, response)
   }
@@ -215,7 +215,7 @@ export class Generation {
     const { hooks } = this.core
     if (this.#isMeasured) this.#measure(request, response)
     this.#active++
-    response.on('close', this.#onClose)
+    this.#watch(response)
     try {
       hooks.request.call(request, response)
     } catch (error) {
@@ -229,6 +229,11 @@ export class Generation {
   #measure({ socket }: Partial<IncomingMessage>, response: EngineResponse): void {
     response.startedAt = clock.now()
     void socket?.remoteAddress // for the log: Node keeps it, and a socket that is closed tells no more
+  }
+
+  #watch(response: EngineResponse): void {
+    if (response.whenClosed) response.whenClosed(this.#onClose)
+    else response.on('close', this.#onClose)
   }
 
   #finished(response: EngineResponse): void {

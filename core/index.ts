@@ -1,5 +1,6 @@
 /** The whole public surface of wsgi-core. */
 export { type Address, formatAddress, parseBind } from './address.ts'
+export { clock } from './clock.ts'
 export { FORMATS } from './config/formats.ts'
 export { gunicornSettings, judge, optionFor } from './config/gunicorn.ts'
 export { GUNICORN, type GunicornSetting } from './config/gunicorn-settings.ts'
@@ -66,6 +67,7 @@ export { canonicalAddress, formatV6 } from './ip-address.ts'
 export type { Inherited, ListenerSpec, Sharing } from './listeners.ts'
 export { nearest } from './nearest.ts'
 export { observeHead } from './observed-head.ts'
+export { inOnePiece } from './one-piece.ts'
 export { programRoot } from './paths.ts'
 export { PeerSet } from './peer-set.ts'
 export {

@@ -28,6 +28,8 @@ export interface EngineResponse extends ServerResponse<IncomingMessage> {
   /** When the head of the request was parsed, in `performance.now()` milliseconds; 0 where nobody measures. */
   startedAt: number
   owner: Owner | undefined
+  /** Has this called before the listeners of 'close' are, without being one of them: for whom each response concerns. */
+  whenClosed?(closed: (this: EngineResponse) => void): void
   /** Sends a whole answer whose head was rendered before; text is latin-1. */
   sendPrepared?(head: PreparedHead, body?: string | Uint8Array): void
   /** No line in the access log: for probes, which say nothing about visitors. */

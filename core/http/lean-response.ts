@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { setSocketTimeout } from './connection-of.ts'
-import type { Owner } from './door.ts'
+import type { EngineResponse, Owner } from './door.ts'
 import type { LeanRequest } from './lean-request.ts'
 import type { PreparedHead } from './prepared-head.ts'
 import { type AnswerSink, type Callback, ResponseBody } from './response-body.ts'
@@ -29,6 +29,7 @@ export class LeanResponse extends ResponseBody {
   errored: Error | null = null
   #needDrain = false
   #flushed = false
+  #whenClosed: ((this: EngineResponse) => void) | undefined = undefined
   readonly #prototype: object
 
   constructor(request: LeanRequest, socket: Socket, persistent: boolean, sink: AnswerSink) {
@@ -134,9 +135,7 @@ export class LeanResponse extends ResponseBody {
   }
 
   end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
-    const done = [chunk, encoding, callback].find((each) => typeof each === 'function') as
-      | Callback
-      | undefined
+    const done = callbackAmong(chunk, encoding, callback)
     const coding = typeof encoding === 'string' ? (encoding as BufferEncoding) : undefined
     const body = typeof chunk === 'function' || chunk === null ? undefined : chunk
     if (this.finished) return this.#endAgain(body, done)
@@ -205,7 +204,12 @@ export class LeanResponse extends ResponseBody {
     this._closed = true
     this.destroyed = true
     this.sink = undefined
+    this.#whenClosed?.call(this as unknown as EngineResponse)
     if (this._eventsCount > 0) this.#emitter.emit('close')
+  }
+
+  whenClosed(closed: (this: EngineResponse) => void): void {
+    this.#whenClosed = closed
   }
 
   /** The client has taken what was written. */
@@ -269,6 +273,13 @@ export class LeanResponse extends ResponseBody {
 // node:stream knows a server's response by these
 for (const name of ['_defaultKeepAlive', '_removedConnection', '_removedContLen', '_removedTE']) {
   Object.defineProperty(LeanResponse.prototype, name, { value: name === '_defaultKeepAlive' })
+}
+
+/** No array and no closure: this is for each answer. */
+function callbackAmong(chunk: unknown, encoding: unknown, callback: unknown): Callback | undefined {
+  if (typeof chunk === 'function') return chunk as Callback
+  if (typeof encoding === 'function') return encoding as Callback
+  return typeof callback === 'function' ? (callback as Callback) : undefined
 }
 
 function checkChunk(chunk: unknown): void {

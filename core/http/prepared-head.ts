@@ -1,3 +1,4 @@
+import { inOnePiece } from '../one-piece.ts'
 import { dateLine, fieldLine, fieldName, nodeError, statusLine } from './response-head.ts'
 
 /** Status line and fields of an answer that is sent again and again: checked and rendered once. */
@@ -22,7 +23,7 @@ export function prepareHead(statusCode: number, fields: readonly string[]): Prep
     }
     lines += fieldLine(field, fields[index + 1])
   }
-  return { statusCode, fields, lines }
+  return { statusCode, fields, lines: inOnePiece(lines) }
 }
 
 /** A whole answer to a GET that is sent again and again, and the same to everybody. `body` is latin-1. */
@@ -51,7 +52,6 @@ export class PreparedAnswer {
     const { statusCode, lines } = this.#head
     const length = statusCode === 304 ? '' : `Content-Length: ${this.#body.length}\r\n`
     const body = statusCode === 304 ? '' : this.#body
-    // in one piece, or each write would put the pieces together again
-    return Buffer.from(`${lines}${date}${length}\r\n${body}`, 'latin1').toString('latin1')
+    return inOnePiece(`${lines}${date}${length}\r\n${body}`)
   }
 }

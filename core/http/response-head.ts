@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http'
+import { inOnePiece } from '../one-piece.ts'
 
 /** An error as node:http throws it: libraries look at the code. */
 export function nodeError(Kind: ErrorConstructor, code: string, message: string): Error {
@@ -101,7 +102,7 @@ export function statusLine(status: number, reason: string | undefined): string {
   }
   const known = statusLines[status]
   if (known !== undefined) return known
-  const line = `HTTP/1.1 ${status} ${usual}\r\n`
+  const line = inOnePiece(`HTTP/1.1 ${status} ${usual}\r\n`)
   statusLines[status] = line
   return line
 }
@@ -120,5 +121,5 @@ export function refreshDate(): void {
   const second = Math.floor(now / 1000)
   if (second === dateSecond) return
   dateSecond = second
-  dateText = `Date: ${new Date(now).toUTCString()}\r\n`
+  dateText = inOnePiece(`Date: ${new Date(now).toUTCString()}\r\n`)
 }

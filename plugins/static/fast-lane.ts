@@ -1,5 +1,10 @@
 import type { IncomingMessage } from 'node:http'
-import type { EngineResponse, ParsedHead, PreparedAnswer } from '../../core/index.ts'
+import {
+  clock,
+  type EngineResponse,
+  type ParsedHead,
+  type PreparedAnswer,
+} from '../../core/index.ts'
 import { parseAccepted } from './codings.ts'
 import type { Memory } from './memory.ts'
 import type { ReadyForm, StoredFile } from './stored-file.ts'
@@ -36,7 +41,7 @@ export class FastLane {
   /** @returns the answer, where it is in one piece. */
   take({ method, url, fields }: ParsedHead): PreparedAnswer | undefined {
     const file = this.#files.get(url)
-    if (file === undefined || method !== 'GET' || !file.isBelieved(performance.now())) return
+    if (file === undefined || method !== 'GET' || !file.isBelieved(clock.now())) return
     if (!readWishes(fields)) return
     file.wasUsed = true
     const form = formOf(file)
@@ -49,7 +54,7 @@ export class FastLane {
     const file = this.#files.get(request.url as string)
     if (file === undefined || request.method !== 'GET' || !request.complete) return
     if (response.sendPrepared === undefined) return
-    if (!file.isBelieved(response.startedAt || performance.now())) return
+    if (!file.isBelieved(response.startedAt || clock.now())) return
     if (response.writableEnded || !readWishes(request.rawHeaders)) return
     file.wasUsed = true
     const form = formOf(file)

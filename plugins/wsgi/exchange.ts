@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import {
   addReplyHeaders,
+  clock,
   type EngineRequest,
   type EngineResponse,
   type Hooks,
@@ -106,7 +107,7 @@ export class Exchange implements Job {
     this.#response = response
     this.#reply = reply
     this.#response.owner = this
-    this.headTime = this.#response.startedAt || performance.now()
+    this.headTime = this.#response.startedAt || clock.now()
   }
 
   get method(): string {
@@ -280,7 +281,7 @@ export class Exchange implements Job {
 
   #bodyRead(result: Body | BodyFault): void {
     if (typeof result === 'number') return this.#refuse(result)
-    this.bodyMicroseconds = Math.round((performance.now() - this.headTime) * 1000)
+    this.bodyMicroseconds = Math.round((clock.now() - this.headTime) * 1000)
     this.body = result
     if (this.#over) return this.#removeSpool()
     this.#dispatch(

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { originOf, unmapped } from '../../../core/index.ts'
-import { buildEnviron, environKey, percentDecode, rememberEnds } from '../environ.ts'
+import { buildEnviron, environKey, percentDecode, rememberConnection } from '../environ.ts'
 import type { Environ, Input } from './application.ts'
 import { type Base, createEnviron, firstPairs } from './environ.ts'
 
@@ -49,7 +49,7 @@ export function environText(
 ): () => string {
   const build = () => buildEnviron(request, length, rootPath) ?? ''
   if (isPlain(request)) {
-    rememberEnds(request)
+    rememberConnection(request)
     return build
   }
   const text = build()
