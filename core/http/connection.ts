@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { nextTick } from 'node:process'
 import type { BodySink } from './chunked.ts'
+import type { ClientSocket } from './client-socket.ts'
 import { ConnectionLife } from './connection-life.ts'
 import { connectionOf } from './connection-of.ts'
 import type { Engine } from './engine.ts'
@@ -24,16 +26,16 @@ const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
  */
 export class Connection extends ConnectionLife implements BodySource, BodySink, AnswerSink {
   corks = 0
-  readonly writesAtOnce: boolean
+  readonly client: ClientSocket | undefined
   /** Answers that have left while bytes were being received: they are told when all of those are read. */
   #left = 0
   #receiving = false
   #watchesDrain = false
   #waitsForClient = false
 
-  constructor(socket: Socket, engine: Engine, writesAtOnce: boolean) {
+  constructor(socket: Socket, engine: Engine, client: ClientSocket | undefined) {
     super(socket, engine)
-    this.writesAtOnce = writesAtOnce
+    this.client = client
   }
 
   /** Takes what has come. `bytes` are only lent. */
@@ -83,7 +85,7 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
   answered(persistent: boolean, hasLeft: boolean): void {
     const response = this.response as LeanResponse
     this.leaving.push(response)
-    if (hasLeft) this.#tellSoon()
+    if (hasLeft) this.#tellSoon(response)
     this.response = undefined
     response.request.settle()
     if (!persistent) return this.close()
@@ -93,9 +95,10 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
   }
 
   /** Not at once: whoever ends an answer may listen to its events after that. */
-  #tellSoon(): void {
+  #tellSoon(response: LeanResponse): void {
     if (this.#receiving) this.#left++
-    else process.nextTick(this.flushed)
+    else if (response.isHeard) nextTick(this.flushed)
+    else tellTogether(this)
   }
 
   watchDrain(): void {
@@ -240,7 +243,8 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
     if (answer === undefined) return false
     this.requests++
     this.since = this.engine.now
-    this.socket.write(answer.text, 'latin1')
+    if (this.client) this.client.writeAtOnce(answer.text)
+    else this.socket.write(answer.text, 'latin1')
     return true
   }
 
@@ -317,6 +321,23 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
     this.later = undefined
     if (later !== undefined) this.receive(later, 0, later.length)
     if (this.paused && this.later === undefined) this.resume()
+  }
+}
+
+/** Connections one of whose answers has left, and nobody listens to it: to tell them together costs less. */
+const toTell: Connection[] = []
+
+function tellTogether(connection: Connection): void {
+  if (toTell.push(connection) === 1) nextTick(tellAll)
+}
+
+function tellAll(): void {
+  let told = 0
+  try {
+    while (told < toTell.length) (toTell[told++] as Connection).flushed()
+  } finally {
+    toTell.splice(0, told)
+    if (toTell.length > 0) nextTick(tellAll)
   }
 }
 

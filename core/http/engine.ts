@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-import { createServer, type Server, Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import { countIn, type NetHandle, takeHandles } from './accept.ts'
+import { ClientSocket } from './client-socket.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionLife } from './connection-life.ts'
 import { connectionOf, setConnection } from './connection-of.ts'
@@ -79,21 +80,21 @@ export class Engine {
   /** Takes a connection whose bytes come as 'data' events: TLS, or whatever brings a socket. */
   accept(socket: Socket): void {
     socket.on('data', onData)
-    this.#add(socket, false)
+    this.#add(socket, undefined)
   }
 
   /** Takes a connection whose bytes are lent. */
   take(socket: Socket): void {
-    this.#add(socket, false)
+    this.#add(socket, undefined)
   }
 
   /** Takes a handle as the kernel gave it, which spares the stream's reading side. */
   acceptHandle(handle: NetHandle, server: Server): void {
-    const socket = new Socket(socketOptions(handle))
+    const socket = new ClientSocket(socketOptions(handle))
     handle.setNoDelay?.(true)
     ;(socket as unknown as { server: Server }).server = server
     countIn(server, socket)
-    this.#add(socket, true)
+    this.#add(socket, socket)
   }
 
   /** The connection is somebody else's from here on. */
@@ -145,7 +146,7 @@ export class Engine {
     }
   }
 
-  #add(socket: Socket, isOfKernel: boolean): void {
+  #add(socket: Socket, client: ClientSocket | undefined): void {
     const { limits } = this
     const lack = this.#lack(socket)
     const isFull = lack !== undefined && !this.makeRoom(lack)
@@ -155,7 +156,7 @@ export class Engine {
       return
     }
     if (this.#timer === undefined) this.#startClock()
-    const connection = new Connection(socket, this, isOfKernel)
+    const connection = new Connection(socket, this, client)
     setConnection(socket, connection)
     socket.on('error', ignore)
     socket.on('end', onEnd)

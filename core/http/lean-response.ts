@@ -208,6 +208,10 @@ export class LeanResponse extends ResponseBody {
     if (this._eventsCount > 0) this.#emitter.emit('close')
   }
 
+  get isHeard(): boolean {
+    return this._eventsCount > 0
+  }
+
   whenClosed(closed: (this: EngineResponse) => void): void {
     this.#whenClosed = closed
   }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { ClientSocket } from './client-socket.ts'
 import type { LeanRequest } from './lean-request.ts'
 import { ResponseFields } from './response-fields.ts'
 import { checkName, checkValue, dateLine, nodeError } from './response-head.ts'
@@ -7,8 +8,8 @@ import { checkName, checkValue, dateLine, nodeError } from './response-head.ts'
 export interface AnswerSink {
   /** Called when the last bytes written by the response have left, or will never leave. */
   readonly flushed: (error?: Error | null) => void
-  /** Whether what a client takes at once is the kernel's when `write` returns. */
-  readonly writesAtOnce: boolean
+  /** The socket, where what a client takes at once is the kernel's when `write` returns. */
+  readonly client: ClientSocket | undefined
   /** How often the connection itself has corked the socket, to write several answers at once. */
   readonly corks: number
   /** Whether nothing may follow this answer on the connection. */
@@ -247,8 +248,9 @@ export class ResponseBody extends ResponseFields {
   #writeLast(chunk: string | Uint8Array, sink: AnswerSink): void {
     const { socket } = this
     const done = this.#needsCallback(chunk.length, sink) ? sink.flushed : undefined
-    if (typeof chunk === 'string') socket.write(chunk, 'latin1', done)
-    else socket.write(chunk, done)
+    if (typeof chunk !== 'string') socket.write(chunk, done)
+    else if (done !== undefined) socket.write(chunk, 'latin1', done)
+    else sink.client?.writeAtOnce(chunk)
     if (done === undefined) this.#endQuietly(sink)
   }
 
@@ -258,8 +260,8 @@ export class ResponseBody extends ResponseFields {
     if (done === undefined) this.#endQuietly(sink)
   }
 
-  #needsCallback(size: number, { writesAtOnce }: AnswerSink): boolean {
-    if (!writesAtOnce || size > SMALL) return true
+  #needsCallback(size: number, { client }: AnswerSink): boolean {
+    if (client === undefined || size > SMALL) return true
     return this.socket.writableLength > 0 || this.socket.writableCorked > 0
   }
 

@@ -17,7 +17,7 @@ export class Http2Stream extends Outgoing implements StreamSource, AnswerSink {
   declare _events: undefined
   declare _eventsCount: number
   readonly corks = 0
-  readonly writesAtOnce = false
+  readonly client = undefined
   readonly writableHighWaterMark = HIGH_WATER_MARK
   readonly writableCorked = 0
   /** Bytes that the client may still send. */
