@@ -54,6 +54,7 @@ export class Queue {
   /** Each front has blocks of its own: those of a dead one may still be read. */
   readonly #firstBlock: number
   readonly #stage = Buffer.alloc((2 * MAX_DEPTH + SPARE) * SLOT_SIZE)
+  readonly #headers = new DataView(this.#stage.buffer, this.#stage.byteOffset, this.#stage.length)
   #staged = 0
   #scheduled = false
   /** Job by index; the low bits of a request's id are its index, the others tell apart who had it in turn. */
@@ -148,7 +149,7 @@ export class Queue {
   control(kind: number, count: number, id = 0): number {
     const possible = Math.max(0, Math.min(count, MAX_DEPTH + SPARE - this.#staged))
     for (let left = possible; left > 0; left--) {
-      writeSlotHeader(this.#stage, this.#staged * SLOT_SIZE, {
+      writeSlotHeader(this.#headers, this.#staged * SLOT_SIZE, {
         ...CONTROL,
         kind,
         id,
@@ -210,7 +211,7 @@ export class Queue {
     else if (body.kind === 'onDemand') kind = BODY.onDemand
     if (!inSlot && kind !== BODY.inline)
       writeAll(this.#bodies, Buffer.from(environ, 'latin1'), block * BLOCK_SIZE)
-    writeSlotHeader(this.#stage, at, {
+    writeSlotHeader(this.#headers, at, {
       kind: KIND.request,
       flags: inSlot ? 0 : ENVIRON_IN_BLOCK,
       body: kind,

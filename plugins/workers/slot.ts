@@ -16,11 +16,14 @@ export const ENVIRON_IN_BLOCK = 1
 const CLOCK_OFFSET = Number(process.hrtime.bigint()) / 1e6 - performance.now()
 
 /** Writes a number of bytes or nanoseconds below 2⁵³ as u64. */
-export function writeU64(buffer: Buffer, value: number, offset: number): void {
+function setU64(view: DataView, value: number, offset: number): void {
   const high = Math.floor(value / 0x1_0000_0000)
-  buffer.writeUInt32LE(value - high * 0x1_0000_0000, offset)
-  buffer.writeUInt32LE(high, offset + 4)
+  view.setUint32(offset, value - high * 0x1_0000_0000, true)
+  view.setUint32(offset + 4, high, true)
 }
+
+/** A length that is not known. */
+const UNKNOWN = 0xffff_ffff_ffff_ffffn
 
 /** A time of `performance.now()` in nanoseconds of CLOCK_MONOTONIC. */
 export const monotonicNanoseconds = (now: number) => (now + CLOCK_OFFSET) * 1e6
@@ -41,17 +44,15 @@ export interface SlotFields {
 }
 
 /** Writes the 40-byte header of a slot. Its rest keeps what an earlier slot left there: the lengths bound it. */
-export function writeSlotHeader(stage: Buffer, at: number, slot: SlotFields): void {
-  stage.writeUInt32LE(
-    (slot.kind | (slot.flags << 8) | (slot.body << 16) | (slot.front << 24)) >>> 0,
-    at,
-  )
-  stage.writeUInt32LE(slot.id, at + 4)
-  stage.writeUInt32LE(slot.environLength, at + 8)
-  stage.writeUInt32LE(slot.block, at + 12)
-  if (slot.bodyLength === undefined) stage.fill(0xff, at + 16, at + 24)
-  else writeU64(stage, slot.bodyLength, at + 16)
-  writeU64(stage, monotonicNanoseconds(slot.headTime), at + 24)
-  stage.writeUInt32LE(slot.bodyMicroseconds, at + 32)
-  stage.writeUInt32LE(0, at + 36)
+export function writeSlotHeader(stage: DataView, at: number, slot: SlotFields): void {
+  const { kind, flags, body, front, bodyLength } = slot
+  stage.setUint32(at, kind | (flags << 8) | (body << 16) | (front << 24), true)
+  stage.setUint32(at + 4, slot.id, true)
+  stage.setUint32(at + 8, slot.environLength, true)
+  stage.setUint32(at + 12, slot.block, true)
+  if (bodyLength === undefined) stage.setBigUint64(at + 16, UNKNOWN, true)
+  else setU64(stage, bodyLength, at + 16)
+  setU64(stage, monotonicNanoseconds(slot.headTime), at + 24)
+  stage.setUint32(at + 32, slot.bodyMicroseconds, true)
+  stage.setUint32(at + 36, 0, true)
 }

@@ -75,7 +75,8 @@ export function slotOf(
 export function encodeSlot(fields: Partial<SlotFields>, rest?: Buffer): Buffer {
   const slot = Buffer.alloc(SLOT_SIZE)
   if (rest && rest.length > SLOT_SIZE - SLOT_HEADER) throw new Error('too much for a slot')
-  writeSlotHeader(slot, 0, { ...NOTHING, headTime: performance.now(), ...fields })
+  const header = new DataView(slot.buffer, slot.byteOffset, SLOT_HEADER)
+  writeSlotHeader(header, 0, { ...NOTHING, headTime: performance.now(), ...fields })
   rest?.copy(slot, SLOT_HEADER)
   return slot
 }
