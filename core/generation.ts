@@ -8,7 +8,7 @@ import { Core, type Life } from './core.ts'
 import { ApplyFailed, Stopped } from './errors.ts'
 import { failRequest, reportFailure } from './fastify.ts'
 import { FinishedRequest } from './finished.ts'
-import { isTapped } from './hooks.ts'
+import { isTapped, type ReadyTap } from './hooks.ts'
 import type { EngineResponse, Handler, ParsedHead } from './http/door.ts'
 import type { PreparedAnswer } from './http/prepared-head.ts'
 import type { ListenerSpec } from './listeners.ts'
@@ -187,7 +187,7 @@ export class Generation {
     const { hooks } = this.core
     this.#isMeasured = isTapped(hooks.finished)
     if (!isTapped(hooks.request) && !this.#isMeasured) this.serve = this.#servePlain
-    if (isTapped(hooks.ready) && !this.#isMeasured && areAmong(hooks.request, hooks.ready)) {
+    if (canBeReady(hooks.ready) && !this.#isMeasured && areAmong(hooks.request, hooks.ready)) {
       this.ready = this.#findReady
     }
   }
@@ -261,6 +261,9 @@ export class Generation {
 const nothingReady = () => undefined
 
 type Taps = { readonly taps: readonly { readonly name: string }[] }
+
+/** Whether anybody has answers that are ready. */
+const canBeReady = ({ taps }: Taps) => (taps as readonly ReadyTap[]).some((tap) => !tap.onlyRefuses)
 
 /** Whether all who tap the one tap the other, too. */
 const areAmong = (one: Taps, other: Taps) =>

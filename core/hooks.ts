@@ -29,6 +29,11 @@ export interface Finished {
   readonly completed: boolean
 }
 
+/** What a tap of `ready` may say of itself. */
+export interface ReadyTap {
+  readonly onlyRefuses?: boolean
+}
+
 /** The WSGI environ as taps see it: latin-1 strings without NUL (PEP 3333). */
 export type Environ = Map<string, string>
 
@@ -57,8 +62,11 @@ export const createHooks = () =>
     beforeListen: new AsyncSeriesHook<[]>([], 'beforeListen'),
     /** This generation serves, at these addresses. An error here undoes that: a reload goes back to the old one. */
     afterListen: new AsyncSeriesHook<[readonly string[]]>(['addresses'], 'afterListen'),
-    /** An answer that is ready, before anything is made of a request without a body: asked in place of all else where who taps `request` taps this too, and nobody taps `finished`. False: by the usual way. */
-    ready: new SyncBailHook<[ParsedHead], PreparedAnswer | false | undefined>(['head'], 'ready'),
+    /** An answer that is ready, before anything is made of a request without a body: asked in place of all else where who taps `request` taps this too, and nobody taps `finished`. False: by the usual way. A tap that gives no answers itself, but may say no, has `onlyRefuses: true` in its options: it is asked only where others answer. */
+    ready: new SyncBailHook<[ParsedHead], PreparedAnswer | false | undefined, ReadyTap>(
+      ['head'],
+      'ready',
+    ),
     /** A request's head is parsed, before routing or an upgrade. Must be quick; an error here is a 500. */
     request: new SyncHook<[IncomingMessage, ServerResponse]>(['request', 'response'], 'request'),
     /** No route took the request: who answers? The first tap that returns true has taken it. */

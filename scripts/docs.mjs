@@ -155,7 +155,7 @@ function reason({ unneeded, refused, idle = [] }) {
 }
 
 function hooksPage() {
-  const pattern = String.raw`(\w+): new (\w+)<\[(.*?)\](?:, [\w| ]+)?>\(\s*\[(.*?)\]`
+  const pattern = String.raw`(\w+): new (\w+)<\[(.*?)\](?:, [\w|, ]+)?>\(\s*\[(.*?)\]`
   const hooks = documented('core/hooks.ts', pattern)
   const count = readPage('core/hooks.ts').match(/: new \w+Hook</g)?.length
   if (hooks.length !== count) throw new Error('core/hooks.ts has a hook without a doc comment')

@@ -51,6 +51,23 @@ test('is asked where who taps request taps it too, and may say no', async (conte
   assert.equal(seen, ['/'])
 })
 
+test('is not asked where nobody gives answers', async (context) => {
+  let asked = 0
+  const refuser = definePlugin({
+    name: 'refuser',
+    apply({ hooks }) {
+      hooks.ready.tap({ name: 'refuser', onlyRefuses: true }, () => void asked++)
+      hooks.handle.tap('refuser', (_request, reply) => {
+        reply.send('handle')
+        return true
+      })
+    },
+  })
+  context.server = await createTestServer({ plugins: [refuser] })
+  assert.is(await taken(context.server), 'handle')
+  assert.is(asked, 0)
+})
+
 const OBSERVERS: Record<string, (core: Core) => void> = {
   'taps request alone': ({ hooks }) => hooks.request.tap('other', () => {}),
   'taps finished': ({ hooks }) => {

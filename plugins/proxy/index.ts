@@ -107,7 +107,9 @@ export default definePlugin({
     core.hooks.listeners.tap({ name, stage: LAST }, (specs) =>
       expectPreambles(specs, options, core.cwd),
     )
-    core.hooks.ready.tap({ name, stage: FIRST }, (head) => (gate.minds(head) ? false : undefined))
+    core.hooks.ready.tap({ name, stage: FIRST, onlyRefuses: true }, (head) =>
+      gate.minds(head) ? false : undefined,
+    )
     core.hooks.request.tap({ name, stage: FIRST }, (request, response) =>
       gate.admit(request, response),
     )
