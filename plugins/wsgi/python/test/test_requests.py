@@ -301,6 +301,34 @@ class LengthTest(RequestCase):
             log = self.wait_log(frames[0].request, "more bytes than its Content-Length of 5")
             self.assertEqual(log["level"], "error")
 
+    def test_first_chunk_that_is_all_of_it_is_the_answer(self) -> None:
+        for path in ("/length?5,stream,abcde", "/after_whole"):
+            frame = self.ask(path)
+            self.assertEqual((frame.kind, frame.head), (RESPONSE, b"200 OK\0Content-Length\x005"))
+            self.assertEqual((len(frame.body), frame.way), (5, self.front.answers))
+        frame = self.ask(f"/length?100000,stream,{'x' * 100_000}", block=1)
+        self.assertEqual((frame.kind, frame.body), (RESPONSE, b"x" * 100_000))
+        self.assertEqual(self.text("/closed"), "length,after_whole,length")
+
+    def test_fault_after_all_of_it_is_logged(self) -> None:
+        for how, part in (("raise", "after the whole"), ("restart", "ValueError: after the whole"), ("text", "not str")):
+            frame = self.ask(f"/after_whole?{how}")
+            self.assertEqual((frame.kind, frame.flags, frame.body), (RESPONSE, 0, b"whole"))
+            self.assertIn(part, self.wait_log(frame.request, "Error handling")["traceback"])
+            self.assertEqual(self.text("/closed"), "after_whole")
+        frame = self.ask("/length?5,stream,abcde+f")
+        self.assertEqual((frame.kind, frame.body), (RESPONSE, b"abcde"))
+        self.wait_log(frame.request, "more bytes than its Content-Length of 5")
+
+    def test_input_on_demand_can_be_read_after_all_of_it(self) -> None:
+        first = self.ask("/after_whole?read", kind=4, length=3)
+        self.assertEqual((first.kind, first.body), (HEAD, b"whole"))
+        pull = self.front.wait_frame(first.request)
+        self.assertEqual(pull.kind, PULL)
+        self.front.reply(pull, BODY, b"abc", LAST)
+        self.assertEqual(self.front.wait_frame(first.request).kind, END)
+        self.assertEqual(self.text("/kept?read"), "b'abc'")
+
     def test_declared_zero(self) -> None:
         frames = self.ask_all("/length?0,stream,abc")
         self.assertEqual([(frame.kind, frame.body) for frame in frames], [(HEAD, b""), (END, b"")])

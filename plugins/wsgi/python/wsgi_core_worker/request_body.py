@@ -44,6 +44,7 @@ def open_input(kind: int, memory: bytes, size: int, answer) -> io.BufferedIOBase
     if kind == BODY_FILE:
         return open_body_file(answer.lane.directory, answer.front, answer.request)
     if kind == BODY_PULL:
+        answer.reads_on = True
         return io.BufferedReader(PulledBody(answer, size), PULL_SIZE)
     if kind in (BODY_NONE, BODY_INLINE, BODY_BLOCK):
         return io.BytesIO(memory)

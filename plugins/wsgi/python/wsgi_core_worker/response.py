@@ -45,6 +45,8 @@ class Answer:
     done = False
     link = None
     excess = False
+    # The front keeps the request's body, and with it the request, until the app has read it.
+    reads_on = False
 
     def __init__(self, lane, front: int, request: int, key: int, is_head: bool, text: str, began: int) -> None:
         self.lane = lane
@@ -65,12 +67,11 @@ class Answer:
 
     def check_restart(self, exc_info) -> None:
         try:
+            if exc_info and self.head_sent:
+                raise exc_info[1].with_traceback(exc_info[2])
             if self.done:
                 raise RuntimeError("start_response() is called after its request")
-            if exc_info:
-                if self.head_sent:
-                    raise exc_info[1].with_traceback(exc_info[2])
-            elif self.head is not None:
+            if self.head is not None and not exc_info:
                 raise AssertionError("start_response() is called again without exc_info")
             self.head = None
         finally:
@@ -183,10 +184,26 @@ class Answer:
             for chunk in chunks:
                 if self.bodiless:
                     break
+                if type(chunk) is bytes and len(chunk) == self.length and self.is_whole(chunk):
+                    self.send_whole((chunk,))
+                    self.head_sent = True
+                    self.pass_over(chunks)
+                    return
                 self.send_chunk(chunk)
                 if self.head_sent and self.left is None and self.link is not None:
                     self.send_more(chunks)
         self.finish()
+
+    def is_whole(self, chunk: bytes) -> bool:
+        """Whether a first chunk with all of the Content-Length can go as the whole answer, in one frame."""
+        return bool(chunk) and not self.head_sent and not self.reads_on
+
+    def pass_over(self, chunks) -> None:
+        """The answer is out; what else the app does is its own business, as long as it gives no more."""
+        for chunk in chunks:
+            check_chunk(chunk)
+            if chunk:
+                self.report_excess()
 
     def send_more(self, chunks) -> None:
         """send_chunk() for all but the first chunk of most streams, over bound locals."""

@@ -273,6 +273,30 @@ def do_length(environ, start_response):
     return chunks if how == "list" else Closing(chunks, "length")
 
 
+def do_after_whole(environ, start_response):
+    """Goes on in this way when it has given all of its Content-Length."""
+    start_response("200 OK", [("Content-Length", "5")])
+    how = environ["QUERY_STRING"]
+
+    def chunks():
+        yield b""
+        yield b"whole"
+        yield b""
+        if how == "read":
+            kept["read"] = environ["wsgi.input"].read()
+        elif how == "restart":
+            try:
+                raise ValueError("after the whole")
+            except ValueError:
+                start_response("500 Oops", [PLAIN], sys.exc_info())
+        elif how == "text":
+            yield "text"
+        elif how:
+            raise ValueError("after the whole")
+
+    return Closing(chunks(), "after_whole")
+
+
 def do_status(environ, start_response):
     start_response(environ["QUERY_STRING"], [("Content-Length", "4")] if environ.get("with_length") else [])
     return [b"body"] if environ.get("as_list") else Closing([b"body"], "status")
