@@ -48,12 +48,12 @@ export default definePlugin({
 function takeOver(core: Core, life: TlsLife, settings: Settings): void {
   const { owner, current } = life
   life.owner = core
-  if (current !== settings) life.put(settings)
   core.defer(name, () => {
     if (life.owner !== core || owner === undefined) return
     life.owner = owner
     if (current) life.put(current)
   })
+  if (current !== settings) life.put(settings)
 }
 
 function guideToHttps(core: Core, options: TlsOptions): void {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Core } from '../../core/index.ts'
+import type { Core, loadHttp2 } from '../../core/index.ts'
 import type { Identity } from './identity.ts'
 import type { Settings } from './settings.ts'
 import type { TlsPort } from './tls-port.ts'
@@ -12,6 +12,8 @@ export class TlsLife {
   readonly ports = new Set<TlsPort>()
   /** Kept, so that a browser that was told to go on goes on after a reload. */
   selfSigned: Identity | undefined
+  /** Loaded by the first generation that offers it: ports that are open take it up, too. */
+  http2: Awaited<ReturnType<typeof loadHttp2>> | undefined
   /** Who may change what the ports go by: the generation that serves. */
   owner: Core | undefined
   #current: Settings | undefined

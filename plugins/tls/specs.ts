@@ -30,11 +30,10 @@ export async function servedSpecs(
   log: Logger,
 ): Promise<ListenerSpec[]> {
   const isCleartext = options.http2Cleartext !== 'off'
-  const needsHttp2 = isCleartext || options.httpProtocols.includes('h2')
-  const http2 = needsHttp2 ? await loadHttp2() : undefined
+  if (isCleartext || options.httpProtocols.includes('h2')) life.http2 ??= await loadHttp2()
   const createHttp2 = (door: Door, limits: EngineOptions, settings: Http2Settings): Http2Server => {
-    if (!http2) throw new TypeError('HTTP/2 is not loaded')
-    return new http2.Http2Server(door, limits, settings)
+    if (!life.http2) throw new TypeError('HTTP/2 is not loaded')
+    return new life.http2.Http2Server(door, limits, settings)
   }
   const report = reporter(log)
   const createTls = (door: Door, limits: EngineOptions) => {

@@ -124,6 +124,39 @@ change('leaves session tickets as they were', async (context) => {
   second.destroy()
 })
 
+change(
+  'brings HTTP/2 to a port that was opened without, and takes it away again',
+  async (context) => {
+    const { authority, ca } = context
+    const [certfile, keyfile] = [[authority.path('live.pem')], [authority.path('live.key')]]
+    const offer = (...httpProtocols: string[]) =>
+      authority.write('server.json', JSON.stringify({ tls: { certfile, keyfile, httpProtocols } }))
+    offer('h1')
+    const config = { config: authority.path('server.json') }
+    const server = await createTestServer({ plugins: [tls(), hello], config })
+    const chosen = async () => {
+      const socket = await handshake(server.url, { ca, ALPNProtocols: ['h2', 'http/1.1'] })
+      socket.destroy()
+      return socket.alpnProtocol
+    }
+    try {
+      assert.is(await chosen(), 'http/1.1')
+      offer('h2', 'h1')
+      await server.server.reload()
+      assert.is(await chosen(), 'h2')
+      const session = await openHttp2(server.url, { ca })
+      assert.is((await ask(session, '/')).body, 'generation 2')
+      offer('h1')
+      await server.server.reload()
+      assert.is(await chosen(), 'http/1.1')
+      assert.is((await ask(session, '/')).body, 'generation 3')
+      session.close()
+    } finally {
+      await server.close()
+    }
+  },
+)
+
 const tickets = suite('the key of session tickets')
 
 tickets('is another one after a while', async () => {
