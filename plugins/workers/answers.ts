@@ -4,12 +4,17 @@ import { FAILED, FRAME, FRAME_HEADER } from './frames.ts'
 import type { Job } from './job.ts'
 
 const READ_SIZE = 65_536
+/** A pipe takes so many bytes at once or not at all (PIPE_BUF on Linux): no frame is longer. */
+const LONGEST = 4096 - FRAME_HEADER
 
 /** Gives the job that a frame belongs to and takes it off the books; undefined for one that is over already. */
 export interface Ledger {
+  find(id: number): Job | undefined
   /** `flags`: of the frame that ends the answer. */
   settle(id: number, flags: number): Job | undefined
   marked(id: number): void
+  /** Something has come that no worker writes. */
+  garbled(): void
 }
 
 /**
@@ -57,6 +62,10 @@ export class Answers {
   #frames(bytes: Buffer, end: number): number {
     let at = 0
     while (at + FRAME_HEADER <= end) {
+      if (!canBegin(bytes, at)) {
+        at = this.#skip(bytes, at, end)
+        continue
+      }
       const next = at + FRAME_HEADER + bytes.readUInt32LE(at)
       if (next > end) break
       this.#frame(bytes, at, next)
@@ -65,11 +74,25 @@ export class Answers {
     return at
   }
 
+  /** Past what the application wrote here by mistake. @returns where the next frame begins, or could. */
+  #skip(bytes: Buffer, from: number, end: number): number {
+    this.#ledger.garbled()
+    let at = from + 1
+    while (at + FRAME_HEADER <= end && !this.#isFrame(bytes, at)) at++
+    return at
+  }
+
+  #isFrame(bytes: Buffer, at: number): boolean {
+    if (!canBegin(bytes, at)) return false
+    return (
+      bytes[at + 8] === FRAME.mark || this.#ledger.find(bytes.readUInt32LE(at + 4)) !== undefined
+    )
+  }
+
   #frame(bytes: Buffer, at: number, next: number): void {
     const id = bytes.readUInt32LE(at + 4)
     const type = bytes[at + 8]
     if (type === FRAME.mark) return this.#ledger.marked(id)
-    if (type !== FRAME.response) return
     const flags = bytes[at + 9] as number
     const job = this.#ledger.settle(id, flags)
     if (!job) return
@@ -77,4 +100,13 @@ export class Answers {
     const head = bytes.toString('latin1', at + FRAME_HEADER, body)
     job.whole(head, bytes, body, next, (flags & FAILED) !== 0)
   }
+}
+
+/** Whether a frame can begin so: one that comes this way. */
+function canBegin(bytes: Buffer, at: number): boolean {
+  const length = bytes.readUInt32LE(at)
+  if (bytes[at + 8] === FRAME.mark) return length === 0
+  return (
+    bytes[at + 8] === FRAME.response && length <= LONGEST && bytes.readUInt32LE(at + 12) <= length
+  )
 }

@@ -92,6 +92,7 @@ export class Dispatcher implements Front {
       find: (id: number) => this.#queue.find(id),
       settle: (id: number, flags?: number) => this.#settle(id, flags),
       begun: (id: number) => this.#begun.add(id),
+      garbled: () => this.#garbled(),
     }
     const closed = (link: WorkerLink) => this.#links.delete(link)
     this.#server = createServer({ pauseOnConnect: true }, (socket) => {
@@ -105,8 +106,10 @@ export class Dispatcher implements Front {
     if (this.#answers) return // a spawner that replaces another finds them open
     this.#queue.open()
     this.#answers = new Answers(this.#directory.file(`answers-${this.#front}`), {
+      find: (id) => this.#queue.find(id),
       settle: (id, flags) => this.#settle(id, flags),
       marked: (id) => this.#marked(id),
+      garbled: () => this.#garbled(),
     })
     this.#timer = setInterval(() => this.#tick(), TICK)
     this.#fill()
@@ -212,6 +215,10 @@ export class Dispatcher implements Front {
       this.#log.warn({ limit }, 'the queue is full; more is refused with 503')
     }
     job.fail('overloaded')
+  }
+
+  #garbled(): void {
+    this.#log.warn('the application wrote to a descriptor of its worker; what it wrote is dropped')
   }
 
   #tick(): void {

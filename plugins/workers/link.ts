@@ -22,10 +22,25 @@ export interface Jobs {
   settle(id: number, flags?: number): Job | undefined
   /** The first part of its answer is here. */
   begun(id: number): void
+  /** Something has come that no worker writes. */
+  garbled(): void
 }
 
 /** The largest head or control payload that is gathered before it is read. DATA passes through in pieces. */
 const GATHER_LIMIT = READ_SIZE - FRAME_HEADER
+/** Sizes of the payloads that are numbers. */
+const PAYLOADS = new Map<number, number>([
+  [FRAME.end, 0],
+  [FRAME.abort, 0],
+  [FRAME.file, 24],
+  [FRAME.pull, 4],
+  [FRAME.hello, 8],
+  [FRAME.memory, 8],
+  [FRAME.stored, 16],
+  [FRAME.pipe, 8],
+  [FRAME.splice, 8],
+  [FRAME.spliced, 8],
+])
 /** The most that is put together. */
 const JOIN_LIMIT = 65_536
 
@@ -155,8 +170,8 @@ export class WorkerLink implements Source {
     const id = bytes.readUInt32LE(4)
     const type = bytes[8] as number
     const headLength = bytes.readUInt32LE(12)
+    if (!isAllowed(type, length, headLength)) return this.#refuse()
     const gathered = type === FRAME.data ? 0 : type <= FRAME.head ? headLength : length
-    if (gathered > GATHER_LIMIT) return this.#refuse()
     const start = FRAME_HEADER + gathered
     if (bytes.length < start) return 0
     if (type === FRAME.data) return this.#data(bytes, id, length)
@@ -184,7 +199,9 @@ export class WorkerLink implements Source {
     return read
   }
 
+  /** The worker notices, and leaves. */
   #refuse(): number {
+    this.#jobs.garbled()
     this.close()
     return 0
   }
@@ -304,6 +321,15 @@ export class WorkerLink implements Source {
     const flags = (answer.last ? BODY_LAST : 0) | (answer.gone ? BODY_GONE : 0)
     this.#socket.write(encodeFrame(FRAME.body, id, flags, answer.bytes))
   }
+}
+
+/** Whether a worker may send a frame that begins so. */
+function isAllowed(type: number, length: number, headLength: number): boolean {
+  if (type === FRAME.data) return true
+  if (type === FRAME.information) return length <= GATHER_LIMIT
+  if (type === FRAME.response || type === FRAME.head)
+    return headLength <= length && headLength <= GATHER_LIMIT
+  return PAYLOADS.get(type) === length
 }
 
 /** Whether a DATA frame of this answer stands at `at`, its header at least. */

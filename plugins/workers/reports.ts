@@ -41,7 +41,11 @@ export function passOn(
   log: Logger,
   { level, message, event: _, pid, ...rest }: EventOf<'log'>,
 ): void {
-  const levels: Record<string, 'debug' | 'info' | 'warn' | 'error'> = { warning: 'warn' }
-  const method = levels[level] ?? (level as 'debug' | 'info' | 'error')
-  log[method in log ? method : 'error']({ ...rest, worker: pid }, message)
+  log[LEVELS.get(level) ?? 'error']({ ...rest, worker: pid }, message)
 }
+
+const LEVELS = new Map<string, 'debug' | 'info' | 'warn'>([
+  ['debug', 'debug'],
+  ['info', 'info'],
+  ['warning', 'warn'],
+])

@@ -148,20 +148,27 @@ function listen(control: Socket, receive: (event: SpawnerEvent) => void): void {
     .on('data', (text: string) => {
       const lines = (rest + text).split('\n')
       rest = lines.pop() as string
-      for (const line of lines) receive(parseEvent(line))
+      for (const line of lines) hear(line, receive)
     })
-    .on('end', () => rest !== '' && receive(parseEvent(rest)))
+    .on('end', () => rest !== '' && hear(rest, receive))
     .on('error', () => {}) // told by 'exit'
 }
 
-/** The application has the descriptor too, and may write there by mistake. */
-function parseEvent(line: string): SpawnerEvent {
+/** The application has the descriptor too, and may write there by mistake: an event may stand behind what has no end. */
+function hear(line: string, receive: (event: SpawnerEvent) => void): void {
+  const event = parseEvent(line)
+  if (event) return receive(event)
+  const message = 'the application wrote to descriptor 3, which is not its own'
+  receive({ event: 'log', level: 'error', message })
+  const behind = parseEvent(line.slice(line.lastIndexOf('{"event":')))
+  if (behind) receive(behind)
+}
+
+function parseEvent(line: string): SpawnerEvent | undefined {
   try {
     const event = JSON.parse(line)
-    if (typeof event?.event === 'string') return event
+    return typeof event?.event === 'string' ? event : undefined
   } catch {
-    // told below
+    return undefined
   }
-  const message = 'the application wrote to descriptor 3, which is not its own'
-  return { event: 'log', level: 'error', message }
 }

@@ -23,6 +23,7 @@ class Books {
   readonly jobs = new Map<number, NotingJob>()
   readonly marks: number[] = []
   readonly begunIds: number[] = []
+  strange = 0
 
   constructor() {
     for (let id = 1; id < 10; id++) this.jobs.set(id, Object.assign(new NotingJob(), { id }))
@@ -44,6 +45,10 @@ class Books {
 
   begun(id: number): void {
     this.begunIds.push(id)
+  }
+
+  garbled(): void {
+    this.strange++
   }
 }
 
@@ -95,6 +100,38 @@ answers('for a request that is over are passed over', async ({ folder }) => {
   reader.close()
   assert.is(job.received, 'two')
 })
+
+/** What an application writes by mistake: text, zeros, what could be a very long frame, and what could be a late answer. */
+const GARBAGE = [
+  'a line\n',
+  'What was meant for another file.\n'.repeat(300),
+  '\0'.repeat(700),
+  frame(FRAME.data, 1, '', 'x'.repeat(90)).toString('latin1'),
+  `\xff\xff\xff\x7f\x01\0\0\0\x01\0\0\0\0\0\0\0${'\x01'.repeat(50)}`,
+]
+
+for (const garbage of GARBAGE) {
+  answers(`are found behind ${garbage.length} bytes that are no frame`, async ({ folder }) => {
+    const pipe = folder.open('answers-0')
+    const [books, cut] = [new Books(), garbage.length >> 1]
+    const jobs = [1, 2].map((id) => books.find(id) as NotingJob)
+    const reader = new Answers(folder.file('answers-0'), books)
+    writeSync(pipe, Buffer.from(garbage, 'latin1'))
+    await turns(2)
+    writeSync(pipe, frame(FRAME.response, 1, HEAD, 'one'))
+    writeSync(pipe, Buffer.from(garbage.slice(cut), 'latin1'))
+    writeSync(pipe, frame(FRAME.response, 2, HEAD, 'two'))
+    writeSync(pipe, frame(FRAME.mark, 7))
+    while (books.marks.length === 0) await turns(1)
+    reader.close()
+    assert.equal(
+      jobs.map(({ received }) => received),
+      ['one', 'two'],
+    )
+    assert.equal(books.marks, [7])
+    assert.ok(books.strange > 0)
+  })
+}
 
 answers.run()
 
@@ -184,6 +221,33 @@ links('cut at any byte give the same answers', async (context) => {
     context.worker.destroy()
   }
 })
+
+for (const [name, strange] of Object.entries({
+  'of a kind that there is not': frame(200, 1),
+  'for the other pipe': frame(FRAME.mark, 1),
+  'that asks for a body and does not say how much': frame(FRAME.pull, 1),
+  'that names half a file': frame(FRAME.file, 1, '', 'x'.repeat(20)),
+  'that offers nothing': frame(FRAME.memory, 0),
+  'that names no place': frame(FRAME.stored, 1, '', 'x'),
+  'with a head that is longer than itself': head(FRAME.response, 9, 100),
+  'with a head that is longer than any': head(FRAME.head, 400_000, 300_000),
+})) {
+  links(`a frame ${name} ends the connection, and nothing else`, async (context) => {
+    const { worker, books } = context
+    const ended = once(worker, 'close')
+    worker.resume().write(Buffer.concat([frame(FRAME.response, 1, HEAD, 'one'), strange]))
+    await ended
+    assert.is(books.find(1), undefined)
+    assert.is(books.strange, 1)
+  })
+}
+
+function head(type: number, length: number, headLength: number): Buffer {
+  const bytes = frame(type, 2)
+  bytes.writeUInt32LE(length, 0)
+  bytes.writeUInt32LE(headLength, 12)
+  return bytes
+}
 
 /** A job whose client does not keep up: what it is given stays where it is. */
 function slowJob({ books }: LinkContext, id: number) {

@@ -164,6 +164,23 @@ def write_to_control(environ, start_response, _):
     return answer(start_response, "written")
 
 
+def scribble(environ, start_response, _):
+    """Writes to whatever is open, as one does with a number that was another file's."""
+    for descriptor in range(3, 64):
+        try:
+            if "trace" not in os.readlink(f"/proc/self/fd/{descriptor}"):
+                os.write(descriptor, b"What was meant for another file.\n" * 3)
+        except OSError:
+            pass
+    return answer(start_response, "written")
+
+
+def write_and_leave(environ, start_response, _):
+    note(f"leave {os.getpid()}")
+    os.write(3, b"no end of line")
+    os._exit(5)
+
+
 def die(how):
     """Ends this process, this thread or this answer, in the way that is named."""
     if how == "exit":
@@ -212,4 +229,6 @@ ACTIONS = {
     "closerange": close_descriptors,
     "part": part,
     "control": write_to_control,
+    "scribble": scribble,
+    "write-and-leave": write_and_leave,
 }

@@ -34,4 +34,23 @@ test('or writes to one of them does no harm', async ({ site }) => {
   assert.is((await server.request('/pid')).status, 200)
 })
 
+test('or leaves half a line there is replaced all the same', async ({ site }) => {
+  const server = await site.start(['-w', '1'])
+  assert.is((await server.request('/write-and-leave')).status, 502)
+  const pid = await site.noted('leave ')
+  await server.line(new RegExp(`Worker \\(pid:${pid}\\) ended by code 5`))
+  await seeAnother(server, pid)
+})
+
+test('or writes to all of them fails no request of another worker', async ({ site }) => {
+  const server = await site.start(['-w', '2'])
+  assert.is((await server.request('/big/200000')).status, 200) // that worker has a connection
+  for (let round = 0; round < 4; round++) {
+    assert.is((await server.request('/scribble')).body, 'written')
+    assert.is((await server.request('/pid')).status, 200)
+  }
+  await server.line(/the application wrote to a descriptor of its worker/)
+  await seePids(server, 2)
+})
+
 test.run()
