@@ -181,6 +181,54 @@ def write_and_leave(environ, start_response, _):
     os._exit(5)
 
 
+def fork(environ, start_response, how):
+    """Comes back twice, from the new process first."""
+    parent = os.getpid()
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        note(f"ended {os.waitstatus_to_exitcode(status)}")
+    elif how == "exit":
+        raise SystemExit(4)
+    elif how == "raise":
+        raise RuntimeError("of a copy")
+    text = "the worker" if os.getpid() == parent else "a copy"
+    return answer(start_response, text * (30_000 if how == "big" else 1))
+
+
+def fork_in_stream(environ, start_response, _):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+
+    def chunks():
+        yield b"one "
+        yield b"two "
+        child = os.fork()
+        yield b"three "
+        if child:
+            os.waitpid(child, 0)
+        yield b"four"
+
+    return chunks()
+
+
+def terminate_child(environ, start_response, _):
+    import multiprocessing
+
+    note("begin parent")
+
+    def sleep():
+        note("begin child")
+        time.sleep(600)
+
+    process = multiprocessing.get_context("fork").Process(target=sleep)
+    process.start()
+    while "begin child\n" not in open("notes").readlines():
+        time.sleep(0.01)
+    process.terminate()
+    process.join(60)
+    return answer(start_response, str(process.exitcode))
+
+
 def die(how):
     """Ends this process, this thread or this answer, in the way that is named."""
     if how == "exit":
@@ -230,5 +278,8 @@ ACTIONS = {
     "part": part,
     "control": write_to_control,
     "scribble": scribble,
+    "fork": fork,
+    "fork-in-stream": fork_in_stream,
+    "terminate-child": terminate_child,
     "write-and-leave": write_and_leave,
 }

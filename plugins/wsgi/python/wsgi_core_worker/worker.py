@@ -12,6 +12,7 @@ import sys
 import time
 
 from .control import emit, log
+from .copies import end_by, watch_forks
 from .file_wrapper import FileWrapper, choose_sendfile
 from .loop import Lane, SharedFiles, serve
 from .module_files import ModuleFiles, files_of_error
@@ -110,7 +111,17 @@ def run_worker(config: dict, number: int, app=None) -> None:
     lanes = [Lane(directory, first + index, entry, shared) for index, entry in enumerate(entries)]
     life = Life(number, entries, draw_limit(config), files, config.get("max_worker_memory", 0))
     life.check_limit()
-    signal.signal(signal.SIGTERM, lambda *_: life.leave("signal"))
+
+    own = os.getpid()
+
+    def terminate(*_: object) -> None:
+        if os.getpid() == own:
+            life.leave("signal")
+        else:
+            end_by(signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, terminate)
+    watch_forks(lanes)
     set_state(entries, SERVING)
     if files is not None:
         files.report([])
