@@ -125,11 +125,11 @@ export class ResponseFields {
       throw nodeError(RangeError, 'ERR_HTTP_INVALID_STATUS_CODE', message)
     }
     const given = typeof reason === 'string' ? headers : (headers ?? reason)
-    if (typeof reason === 'string') this.statusMessage = reason
-    const lines = statusLine(status, this.statusMessage)
-    const fields = this.#headers === undefined ? this.#render(given) : this.#renderAll(given)
+    const message = typeof reason === 'string' ? reason : this.statusMessage
+    const lines = statusLine(status, message)
+    const fields = this.#renderWhole(given)
     this.statusCode = status
-    this.statusMessage ??= lines.slice(13, -2)
+    this.statusMessage = message ?? lines.slice(13, -2)
     if (status < 200 || status === 204 || status === 304) this.hasBody = false
     this.#given = given ?? undefined
     this.lines = lines + fields
@@ -171,6 +171,20 @@ export class ResponseFields {
       'ERR_HTTP_HEADERS_SENT',
       `Cannot ${what} headers after they are sent to the client`,
     )
+  }
+
+  /** What is refused leaves nothing behind: another head may follow, as that of a page that says so. */
+  #renderWhole(given: Headers | undefined): string {
+    try {
+      return this.#headers === undefined ? this.#render(given) : this.#renderAll(given)
+    } catch (error) {
+      this.declared = -1
+      this.codingGiven = false
+      this.dateGiven = false
+      this.closeGiven = false
+      this.trailerGiven = false
+      throw error
+    }
   }
 
   /** Fields that were given to writeHead alone. */

@@ -1,4 +1,5 @@
 import { errorPage, type FilePiece, type FileStretch } from '../../core/index.ts'
+import { closeDescriptor } from './open-file.ts'
 import { contentRange, multipart, parseRanges } from './ranges.ts'
 import { namesOf, type Representation, withAdded } from './representation.ts'
 import { allowsRange, checkPreconditions, type Fields } from './validators.ts'
@@ -112,3 +113,8 @@ export const replaceField = (fields: readonly string[], name: string, value: str
   )
 
 const nameAt = (fields: readonly string[], index: number) => fields[index & ~1] as string
+
+/** It is not sent. */
+export async function discard({ body }: Answer): Promise<void> {
+  if (body.kind === 'file') await closeDescriptor(body.fd)
+}

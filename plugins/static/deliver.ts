@@ -1,17 +1,15 @@
-import { createReadStream } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import {
   addReplyHeaders,
   type EngineResponse,
-  type FilePiece,
   type Hooks,
   isTapped,
   observeHead,
   sendFile,
 } from '../../core/index.ts'
-import type { Answer, Body } from './answer.ts'
+import { type Answer, type Body, discard } from './answer.ts'
+import { FileStream } from './file-stream.ts'
 import { closeDescriptor } from './open-file.ts'
 
 /** What is told of an answer that could not be sent in full. */
@@ -34,15 +32,21 @@ export async function deliver(
 ): Promise<void> {
   const length = answer.status === 304 ? [] : ['Content-Length', String(answer.length)]
   const fields = [...answer.fields, ...length]
-  const head = await observed(answer, reply ? addReplyHeaders(fields, reply) : fields, reply, hooks)
-  reply?.hijack()
-  response.writeHead(head.statusCode, head.fields)
+  try {
+    const all = reply ? addReplyHeaders(fields, reply) : fields
+    const head = observed(answer, all, reply, hooks)
+    response.writeHead(head.statusCode, head.fields)
+  } catch (error) {
+    await discard(answer)
+    throw error
+  }
+  reply?.hijack() // not before: what has gone wrong till now is Fastify's to say
   const isBodiless = request.method === 'HEAD' || answer.status === 304
   await sendBody(response, answer.body, isBodiless, broken)
 }
 
 /** Sends an answer as Fastify sends its own, so that everybody's `onSend` sees it and may change it. */
-export async function deliverByFastify(answer: Answer, reply: FastifyReply) {
+export async function deliverByFastify(answer: Answer, reply: FastifyReply, broken: Broken) {
   reply.code(answer.status)
   for (let index = 0; index < answer.fields.length; index += 2) {
     reply.header(answer.fields[index] as string, answer.fields[index + 1])
@@ -50,27 +54,35 @@ export async function deliverByFastify(answer: Answer, reply: FastifyReply) {
   if (answer.status !== 304) reply.header('content-length', answer.length)
   const { body } = answer
   if (reply.request.method === 'HEAD' || answer.status === 304) {
-    if (body.kind === 'file') await closeDescriptor(body.fd)
+    await discard(answer)
     return reply.send()
   }
-  if (body.kind === 'file') return reply.send(Readable.from(readPieces(body.fd, body.pieces)))
+  if (body.kind === 'file') return reply.send(streamFor(reply, body, broken))
   return reply.send(typeof body.bytes === 'string' ? Buffer.from(body.bytes, 'latin1') : body.bytes)
 }
 
-async function observed(
-  { status, body }: Answer,
+/** Whoever sees it may send something else in its place: the file is closed with the answer, whatever that is. */
+function streamFor(
+  { raw }: FastifyReply,
+  { fd, pieces }: Extract<Body, { kind: 'file' }>,
+  broken: Broken,
+): FileStream {
+  const stream = new FileStream(fd, pieces)
+  stream.once('error', broken)
+  if (raw.destroyed) stream.destroy()
+  else raw.once('close', () => stream.destroy())
+  return stream
+}
+
+function observed(
+  { status }: Answer,
   fields: string[],
   reply: FastifyReply | undefined,
   hooks: Hooks,
-): Promise<ReturnType<typeof observeHead>> {
+): ReturnType<typeof observeHead> {
   // whoever taps it has each request come through Fastify
   if (reply === undefined || !isTapped(hooks.response)) return { statusCode: status, fields }
-  try {
-    return observeHead(hooks, status, fields, reply.request)
-  } catch (error) {
-    if (body.kind === 'file') await closeDescriptor(body.fd)
-    throw error
-  }
+  return observeHead(hooks, status, fields, reply.request)
 }
 
 async function sendBody(
@@ -87,18 +99,4 @@ async function sendBody(
     await closeDescriptor(body.fd)
     response.end()
   } else sendFile(response, body.fd, body.pieces, broken)
-}
-
-async function* readPieces(fd: number, pieces: readonly FilePiece[]) {
-  try {
-    for (const piece of pieces) {
-      if (piece instanceof Uint8Array) yield piece
-      else if (piece.length > 0) {
-        const { start, length } = piece
-        yield* createReadStream('', { fd, start, end: start + length - 1, autoClose: false })
-      }
-    }
-  } finally {
-    await closeDescriptor(fd)
-  }
 }

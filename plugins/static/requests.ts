@@ -60,8 +60,9 @@ export class Requests {
     const { reply, response } = place
     stored?.hold(response)
     const isSeen = this.#core.fastifyHooks.seeAnswers
-    if (isSeen && reply && !reply.sent) await deliverByFastify(answer, reply)
-    else await deliver(answer, place, this.#core.hooks, (error) => this.#breakOff(error, place))
+    const broken = (error: Error) => this.#breakOff(error, place)
+    if (isSeen && reply && !reply.sent) await deliverByFastify(answer, reply, broken)
+    else await deliver(answer, place, this.#core.hooks, broken)
   }
 
   /** The client must see that the answer is not whole. */

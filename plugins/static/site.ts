@@ -1,6 +1,7 @@
 import {
   type Answer,
   answerWith,
+  discard,
   errorAnswer,
   type Question,
   redirectAnswer,
@@ -214,8 +215,4 @@ const redirectToFolder = ({ segments, query }: Target): Outcome => ({
 
 async function discardFound({ source }: FoundFile): Promise<void> {
   if ('fd' in source) await closeDescriptor(source.fd)
-}
-
-async function discard({ body }: Answer): Promise<void> {
-  if (body.kind === 'file') await closeDescriptor(body.fd)
 }

@@ -254,6 +254,24 @@ fields('lets the pairs of writeHead replace what was set, and keeps them all', a
   assert.equal([headers['x-a'], headers['x-b']], ['1, 2', 'kept'])
 })
 
+fields('keeps nothing of a head that it refuses', async (context) => {
+  const { status, headers, body } = await answerOf(
+    context,
+    (_, response) => {
+      const framing = ['Content-Length', '3000', 'Date', 'x', 'Connection', 'close', 'Trailer', 'X']
+      const refused = [...framing, 'X-Bad', '\n']
+      assert.throws(() => response.writeHead(200, 'Fine', refused), /invalid char/i)
+      assert.not(response.headersSent)
+      response.writeHead(500).end('sorry')
+    },
+    `${get('/')}${get('/', CLOSE)}`,
+  )
+  assert.is(status, 500)
+  assert.equal([headers['content-length'], headers.connection], ['5', undefined])
+  assert.match(headers.date as string, 'GMT')
+  assert.match(body, /^sorryHTTP\/1.1 500 Internal Server Error\r\n/)
+})
+
 fields('finds what writeHead was given', async (context) => {
   await answerOf(context, (_, response) => {
     response.writeHead(200, ['X-A', '1'])
