@@ -14,9 +14,9 @@ export interface Outlet {
   /** `103 Early Hints`, before the head. */
   hints(head: Head): void
   /** The app failed; after its head the answer is broken off. `undefined`: the client has left. */
-  fail(error: unknown, headSent: boolean): void
+  fail(error: Error | undefined, headSent: boolean): void
   /** Something for the error log. */
-  report(level: 'warning' | 'error', message: string, error?: unknown): void
+  report(level: 'warning' | 'error', message: string, error?: Error): void
   /** Everything about this request is over. Called once, last. */
   done(): void
 }
@@ -57,15 +57,17 @@ export class Answer {
     let result: Body | Promise<Body>
     try {
       result = app(environ, this.#startResponse)
+      if (isThenable(result)) {
+        result.then(
+          (body) => this.#take(body),
+          (error) => this.#fail(asError(error)),
+        )
+        return
+      }
     } catch (error) {
-      return this.#fail(error)
+      return this.#fail(asError(error))
     }
-    if (isThenable(result)) {
-      result.then(
-        (body) => this.#take(body),
-        (error) => this.#fail(error),
-      )
-    } else this.#take(result)
+    this.#take(result)
   }
 
   /** The client has left: the app is stopped as soon as it can be. */
@@ -85,7 +87,13 @@ export class Answer {
     return this.#write
   }
 
-  readonly #write = async (chunk: Uint8Array): Promise<void> => {
+  readonly #write = (chunk: Uint8Array): Promise<void> => {
+    const written = this.#push(chunk)
+    written.catch((error) => this.#fail(error)) // the app need not wait for it
+    return written
+  }
+
+  async #push(chunk: Uint8Array): Promise<void> {
     if (this.#done) throw new Error('write() is called after its request')
     await this.#send(chunk)
   }
@@ -118,7 +126,7 @@ export class Answer {
     try {
       this.#sendWhole(join(result))
     } catch (error) {
-      return this.#fail(error)
+      return this.#fail(asError(error))
     }
     if ('close' in result) void this.#release()
   }
@@ -151,7 +159,7 @@ export class Answer {
       if (!(this.#head && (this.#head.bodiless || this.#isHead))) await this.#pump(this.#iterator)
       await this.#finish()
     } catch (error) {
-      this.#fail(error)
+      this.#fail(asError(error))
     }
   }
 
@@ -219,7 +227,7 @@ export class Answer {
     await this.#release()
   }
 
-  #fail(error: unknown): void {
+  #fail(error: Error | undefined): void {
     if (this.#done) return void this.#release()
     this.#done = true
     const gone = error === undefined || error instanceof ClientGone || this.#outlet.gone
@@ -238,23 +246,32 @@ export class Answer {
       const returned = iterator?.return?.()
       if (isThenable(returned)) await returned
     } catch (error) {
-      this.#outlet.report('error', 'the application failed while its answer was stopped', error)
+      const text = 'the application failed while its answer was stopped'
+      this.#outlet.report('error', text, asError(error))
     }
     await this.#close(result)
   }
 
   async #close(result: unknown): Promise<void> {
-    const close = (result as { close?: unknown } | null | undefined)?.close
-    if (typeof close !== 'function' || isStream(result)) return
     try {
-      await close.call(result)
+      const close = (result as { close?: unknown } | null | undefined)?.close
+      if (typeof close === 'function' && !isStream(result)) await close.call(result)
     } catch (error) {
-      this.#outlet.report('error', 'close() of the application failed', error)
+      this.#outlet.report('error', 'close() of the application failed', asError(error))
     }
   }
 }
 
 class ClientGone extends Error {}
+
+/** Anything can be thrown, also what cannot even be looked at. */
+function asError(thrown: unknown): Error {
+  try {
+    return thrown instanceof Error ? thrown : new Error(String(thrown))
+  } catch {
+    return new Error('what the application has thrown cannot be shown')
+  }
+}
 
 /** A Node stream's `close` is no matter of ours: its iterator destroys it. */
 const isStream = (value: unknown) =>

@@ -137,19 +137,18 @@ export class FrontExchange implements Outlet {
     this.#response.writeEarlyHints(hints)
   }
 
-  fail(error: unknown, headSent: boolean): void {
+  fail(error: Error | undefined, headSent: boolean): void {
     if (error === undefined) return
-    const cause = error instanceof Error ? error : new Error(String(error))
     const { method, url } = this.#request
     if (error instanceof BrokenAnswer) this.#setting.log.error({ method, url }, error.message)
-    else this.#setting.log.error({ err: cause, method, url }, 'Error handling request')
-    this.#tellFailed(cause)
+    else this.#setting.log.error({ err: error, method, url }, 'Error handling request')
+    this.#tellFailed(error)
     if (this.gone) return
     if (headSent) this.#cutOff()
     else this.#sendPage(500)
   }
 
-  report(level: 'warning' | 'error', message: string, error?: unknown): void {
+  report(level: 'warning' | 'error', message: string, error?: Error): void {
     const { method, url } = this.#request
     const details = { ...(error !== undefined && { err: error }), method, url }
     this.#setting.log[level === 'warning' ? 'warn' : 'error'](details, message)

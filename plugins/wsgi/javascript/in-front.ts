@@ -42,7 +42,10 @@ function serveHandler(core: Core, app: unknown, kind: 'node' | 'fastify'): void 
       if (response.headersSent) response.destroy()
       else sendPage(response, 500)
     }
-    const next = (error?: unknown) => (error ? fail(error) : sendPage(response, 404))
+    const next = (error?: unknown) => {
+      if (error) fail(error)
+      else if (!response.headersSent) sendPage(response, 404)
+    }
     void attempt(() => handler(request, response, next), fail)
     return true as const
   }
@@ -56,6 +59,7 @@ function serveHandler(core: Core, app: unknown, kind: 'node' | 'fastify'): void 
 
 function sendPage(response: ServerResponse, status: number): void {
   const { page, headers } = renderPage(status, true)
+  for (const name of response.getHeaderNames()) response.removeHeader(name) // they are another body's
   response.writeHead(status, headers).end(page)
 }
 

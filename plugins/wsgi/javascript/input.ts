@@ -29,13 +29,21 @@ export class ComingInput implements Input {
   readonly #next: () => Promise<Uint8Array | undefined>
   #rest: Uint8Array = EMPTY
   #ended = false
+  /** Of the last call. */
+  #reading: Promise<unknown> = Promise.resolve()
 
   constructor(next: () => Promise<Uint8Array | undefined>) {
     this.#next = next
   }
 
-  async read(size = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
-    const wanted = checkSize(size)
+  /** One call after the other, also where nobody waits for them. */
+  read(size = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
+    const bytes = this.#reading.then(() => this.#collect(checkSize(size)))
+    this.#reading = bytes.catch(() => {}) // who has called is told
+    return bytes
+  }
+
+  async #collect(wanted: number): Promise<Uint8Array> {
     const pieces: Uint8Array[] = []
     let length = 0
     while (length < wanted) {

@@ -10,7 +10,7 @@ export const fromNodeHandler =
     const request = new EnvironRequest(environ)
     const response = new EnvironResponse(request, environ, startResponse)
     const next = (error?: unknown) => {
-      if (error !== undefined) return response.fail(error)
+      if (error) return response.fail(error)
       response.statusCode = 404
       response.end()
     }

@@ -153,7 +153,7 @@ export class Lane implements Outlet {
     this.#connect().send({ type: FRAME.information, request: this.#request }, text)
   }
 
-  fail(error: unknown, headSent: boolean): void {
+  fail(error: Error | undefined, headSent: boolean): void {
     if (error instanceof BrokenAnswer) this.report('error', error.message)
     else if (error !== undefined) this.report('error', 'Error handling request', error)
     if (headSent || error === undefined) {
@@ -162,7 +162,7 @@ export class Lane implements Outlet {
     else this.#sendSmall(FAILED_HEAD, new Uint8Array(0), FAILED)
   }
 
-  report(level: 'warning' | 'error', message: string, error?: unknown): void {
+  report(level: 'warning' | 'error', message: string, error?: Error): void {
     const { method, url, path } = describe(this.#text)
     const text =
       level === 'error' ? `${message}${error === undefined ? ': ' : ' '}${path}` : message
@@ -207,7 +207,7 @@ export class Lane implements Outlet {
     this.#shared.pipes.write(this.#front, frame, FRAME_HEAD + length)
   }
 
-  #sendFailure(error: unknown): void {
+  #sendFailure(error: Error): void {
     const trace = this.#shared.showsErrors ? Buffer.from(stackOf(error)) : Buffer.alloc(0)
     const payload = Buffer.concat([Buffer.from(FAILED_HEAD), trace.subarray(-TRACE_LIMIT)])
     const headLength = FAILED_HEAD.length
