@@ -30,6 +30,13 @@ interface OpenForm extends OpenFile {
   readonly coding: string | undefined
 }
 
+/** What is known of a file by its name; the path is that below the location's folder. */
+interface File {
+  readonly location: Location
+  readonly path: string
+  readonly type: string
+}
+
 /** Finds files: in memory, and on disk. */
 export class FileStore {
   readonly memory: Memory
@@ -61,25 +68,31 @@ export class FileStore {
   ): Promise<Found> {
     const type = typeOf(segments.at(-1) ?? opened.path, location)
     const forms = await openForms(location, segments, opened, type)
-    const path = segments.join('/')
-    const contents = await this.#readWanted(key, forms).catch(async (error) => {
+    const file = { location, path: segments.join('/'), type }
+    const stored = await this.#keep(key, forms, file).catch(async (error) => {
       await closeAll(forms)
       throw error
     })
-    if (contents === undefined) return describeOpen(forms, { location, path, type }, accepted)
+    if (stored === undefined) return describeOpen(forms, file, accepted)
     await closeAll(forms)
-    const made = this.#compresses ? await generateForms(contents, type, location) : []
-    const stored = new StoredFile(key, location, path, type, [...contents, ...made])
-    this.memory.put(stored)
     return foundIn(stored, accepted)
   }
 
-  /** @returns the contents of all forms where they are to be kept, and nobody changes them meanwhile. */
-  async #readWanted(key: string, forms: readonly OpenForm[]): Promise<Form[] | undefined> {
+  /** Where it is worth it. @returns undefined where it is not, or somebody changes the file meanwhile. */
+  async #keep(
+    key: string,
+    forms: readonly OpenForm[],
+    { location, path, type }: File,
+  ): Promise<StoredFile | undefined> {
     const total = forms.reduce((sum, { stats }) => sum + stats.size, 0)
     if (!this.memory.reserve(key, total)) return undefined
     try {
-      return await readForms(forms)
+      const contents = await readForms(forms)
+      if (contents === undefined) return undefined
+      const made = this.#compresses ? await generateForms(contents, type, location) : []
+      const stored = new StoredFile(key, location, path, type, [...contents, ...made])
+      this.memory.put(stored)
+      return stored
     } finally {
       this.memory.release(key, total)
     }
@@ -132,7 +145,7 @@ async function openForms(
 /** The form for this client, to be sent from its descriptor; the others are closed. */
 async function describeOpen(
   forms: readonly OpenForm[],
-  file: { location: Location; path: string; type: string },
+  file: File,
   accepted: Accepted,
 ): Promise<Found> {
   const codings = forms.map(({ coding }) => coding ?? 'identity')

@@ -32,7 +32,7 @@ export class Memory {
 
   /**
    * Whether a file is to be read into memory: it is worth it, nobody else is at it, and there is room for what is being
-   * read. `release` follows.
+   * read and compressed. `release` follows.
    */
   reserve(key: string, size: number): boolean {
     if (this.#reading.has(key) || !this.#isWorth(key, size)) return false
@@ -42,7 +42,7 @@ export class Memory {
     return true
   }
 
-  /** It has been read. */
+  /** It is here, or is not to be. */
   release(key: string, size: number): void {
     this.#reading.delete(key)
     this.#readingBytes -= size

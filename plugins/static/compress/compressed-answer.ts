@@ -51,19 +51,23 @@ export class CompressedAnswer {
     const reason = typeof second === 'string' ? second : undefined
     const given = reason === undefined ? (third ?? second) : third
     const fields = new AnswerFields(this.#response, given as never)
-    if (isFit(status, fields, length)) {
-      addVary(fields)
-      const coding = chooseCoding(this.#accepted, CODINGS)
-      if (coding && weightOf(this.#accepted, coding) >= weightOf(this.#accepted, 'identity')) {
-        describeCompressed(fields, coding)
-        if (this.#isHead) this.#isEmpty = true
-        else this.#open(coding)
-      }
-    }
+    const coding = isFit(status, fields, length) ? this.#describe(fields) : undefined
     const all = fields.toArray() as never
-    return reason === undefined
-      ? this.#writeHead(status, all)
-      : this.#writeHead(status, reason, all)
+    if (reason === undefined) this.#writeHead(status, all)
+    else this.#writeHead(status, reason, all)
+    if (coding !== undefined && this.#isHead) this.#isEmpty = true
+    else if (coding !== undefined) this.#open(coding)
+    return this.#response
+  }
+
+  /** @returns the coding that the fields tell of now; undefined: the body stays as it is. */
+  #describe(fields: AnswerFields): string | undefined {
+    addVary(fields)
+    const coding = chooseCoding(this.#accepted, CODINGS)
+    if (coding === undefined) return undefined
+    if (weightOf(this.#accepted, coding) < weightOf(this.#accepted, 'identity')) return undefined
+    describeCompressed(fields, coding)
+    return coding
   }
 
   #open(coding: string): void {

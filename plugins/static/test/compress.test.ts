@@ -261,4 +261,14 @@ test('large files are compressed as they are sent; parts of them are not', async
   assert.equal([part.status, part.body], [206, large.slice(0, 3000)])
 })
 
+test('a head that cannot be sent leaves the page that says so as it is', async (context) => {
+  const site = await startApp(context, ({ raw }) => {
+    const fields = { 'Content-Type': 'text/plain' }
+    assert.throws(() => raw.writeHead(200, { ...fields, 'X-Bad': '\n' }), /invalid char/i)
+    raw.writeHead(500, { ...fields, 'Content-Length': 5 }).end('sorry')
+  })
+  const { status, headers, body } = await site.ask('/', GZIP)
+  assert.equal([status, headers['content-encoding'], body], [500, undefined, 'sorry'])
+})
+
 test.run()

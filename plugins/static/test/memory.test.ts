@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import {
-  readdirSync,
-  readlinkSync,
+  closeSync,
   renameSync,
   rmSync,
   type Stats,
@@ -16,27 +15,18 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import type { EngineResponse } from '../../../core/index.ts'
 import { startServer } from '../../../test/helpers/server-process.ts'
+import { FileStore } from '../file-store.ts'
 import { type Location, resolveLocations } from '../locations.ts'
 import { Memory } from '../memory.ts'
 import { type StaticOptions, schema } from '../options.ts'
 import { StoredFile } from '../stored-file.ts'
-import { type Context, start, withFolder, write } from './support.ts'
+import { openFiles, start, withFolder, write } from './support.ts'
 
 const DEFAULTS = Object.fromEntries(
   Object.entries(schema).map(([key, { default: value }]) => [key, value]),
 ) as unknown as StaticOptions
 
 const test = withFolder('static: memory')
-
-/** Descriptors of this process that are open below the folder. */
-const openFiles = ({ folder }: Context) =>
-  readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(folder)
-    } catch {
-      return false // closed in between
-    }
-  }).length
 
 async function until(what: string, holds: () => unknown): Promise<void> {
   for (let turn = 0; turn < 3000; turn++) {
@@ -236,6 +226,28 @@ test('slow readers of a file of 3 GB take little memory, all of them together', 
   for (const each of bytes) assert.ok(each > 1_000_000)
   const megabytes = (most - before) / 1_048_576
   assert.ok(megabytes < 100, `${megabytes} MB more for ${bytes}`)
+})
+
+test('a file is read and compressed once, however many ask for it meanwhile', async (context) => {
+  write(context, { 'a.txt': 'some words '.repeat(90_000) })
+  const options = { ...DEFAULTS, alias: ['/s/=site'] }
+  const [location] = resolveLocations(options, context.folder) as [Location]
+  const store = new FileStore(16 * 1_048_576, true)
+  let again = 0
+  store.memory.dropped = () => again++
+  const nothing = new Map<string, number>()
+  const first = store.find(location, ['a.txt'], nothing)
+  let isFound = false
+  first.finally(() => {
+    isFound = true
+  })
+  while (!isFound) {
+    const found = await store.find(location, ['a.txt'], nothing)
+    assert.is(found.kind, 'file')
+    if (found.kind === 'file' && 'fd' in found.source) closeSync(found.source.fd)
+  }
+  assert.ok(again <= 1, `${again} times more`) // who looked just before it was there
+  assert.is(openFiles(context), 0)
 })
 
 test.run()

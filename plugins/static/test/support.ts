@@ -1,5 +1,13 @@
 // A server with the plugin, over a folder of its own, for the suites here.
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
@@ -40,6 +48,16 @@ export function write({ folder }: Context, files: Readonly<Record<string, string
     utimesSync(path, PAST, PAST)
   }
 }
+
+/** Descriptors of this process that are open below the folder. */
+export const openFiles = ({ folder }: Context) =>
+  readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(folder)
+    } catch {
+      return false // closed in between
+    }
+  }).length
 
 export interface Answer {
   readonly status: number
