@@ -1,7 +1,7 @@
 import { errorPage, type FilePiece, type FileStretch } from '../../core/index.ts'
 import { closeDescriptor } from './open-file.ts'
 import { contentRange, multipart, parseRanges } from './ranges.ts'
-import { namesOf, type Representation, withAdded } from './representation.ts'
+import { type Representation, valueIn, withAdded } from './representation.ts'
 import { allowsRange, checkPreconditions, type Fields } from './validators.ts'
 
 /** What is sent: `pieces` are of an open file, or of the contents in memory. */
@@ -49,12 +49,7 @@ export function answerWith(found: Representation, source: Source, question: Ques
 function withGiven(file: Representation, given: readonly string[]): Representation {
   const told = given.filter((_, index) => given[index | 1] !== '') // as nginx: empty is not said
   const fields = withAdded(file.fields, told)
-  const type = told[1 + namesOf(told).indexOf('content-type') * 2]
-  return {
-    ...file,
-    fields,
-    type: namesOf(told).includes('content-type') ? (type as string) : file.type,
-  }
+  return { ...file, fields, type: valueIn(told, 'content-type') ?? file.type }
 }
 
 const NOTHING = { length: 0, body: { kind: 'bytes', bytes: '' } } as const

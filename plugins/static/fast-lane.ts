@@ -23,17 +23,19 @@ const wishes: Wishes = { noneMatch: undefined, modifiedSince: undefined, encodin
  * routes and hooks that it passes by from then on.
  */
 export class FastLane {
+  readonly #memory: Memory
   readonly #files = new Map<string, StoredFile>()
 
   constructor(memory: Memory) {
+    this.#memory = memory
     memory.dropped = (file) => {
       for (const url of file.urls) if (this.#files.get(url) === file) this.#files.delete(url)
     }
   }
 
-  /** This path, as it stands in the request, is this file from now on. */
+  /** This path, as it stands in the request, is this file from now on, as long as that is in memory. */
   admit(url: string, file: StoredFile): void {
-    if (file.urls.includes(url)) return
+    if (file.urls.includes(url) || !this.#memory.has(file)) return
     file.urls.push(url)
     this.#files.set(url, file)
   }

@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import type { EngineResponse } from '../../core/index.ts'
 import type { Place } from './deliver.ts'
 import type { Location } from './locations.ts'
+import { valueIn } from './representation.ts'
 import type { Outcome, Site } from './site.ts'
 import { isSafeSegment } from './target.ts'
 
@@ -85,14 +86,6 @@ async function findBelow(
     }
   }
   return site.refuse(404)
-}
-
-function valueIn(fields: readonly string[], name: string): string | undefined {
-  for (let index = 0; index < fields.length; index += 2) {
-    const given = fields[index] as string
-    if (given.length === name.length && given.toLowerCase() === name) return fields[index + 1]
-  }
-  return undefined
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })

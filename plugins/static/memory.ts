@@ -67,6 +67,10 @@ export class Memory {
     return file
   }
 
+  has(file: StoredFile): boolean {
+    return this.#files.get(file.key) === file
+  }
+
   put(file: StoredFile): void {
     this.drop(file.key)
     this.#files.set(file.key, file)

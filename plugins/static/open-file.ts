@@ -26,7 +26,7 @@ export async function openFile(
   segments: readonly string[],
   suffix = '',
 ): Promise<Opened> {
-  const path = [location.folder.path, ...segments].join('/') + suffix
+  const path = [location.folder.path, ...segments].join('/') + suffix || '/'
   let fd: number
   try {
     fd = await openDescriptor(path, O_RDONLY | O_NONBLOCK | finalFlag(location))

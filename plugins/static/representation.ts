@@ -39,7 +39,8 @@ export function represent(description: Description, now: number): Representation
     ...(varies ? ['Vary', 'Accept-Encoding'] : []),
     ...cachingFields(location, path, now),
   ]
-  return { type, size, validators, fields: withAdded(fields, location.fields) }
+  const all = withAdded(fields, location.fields)
+  return { type: valueIn(all, 'content-type') ?? type, size, validators, fields: all }
 }
 
 function cachingFields({ options, expires }: Location, path: string, now: number): string[] {
@@ -66,3 +67,12 @@ export function withAdded(fields: readonly string[], added: readonly string[]): 
 /** In lower case. */
 export const namesOf = (fields: readonly string[]): string[] =>
   fields.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase())
+
+/** `name` in lower case. */
+export function valueIn(fields: readonly string[], name: string): string | undefined {
+  for (let index = 0; index < fields.length; index += 2) {
+    const given = fields[index] as string
+    if (given.length === name.length && given.toLowerCase() === name) return fields[index + 1]
+  }
+  return undefined
+}

@@ -12,6 +12,7 @@ import type { FileStore, Found } from './file-store.ts'
 import { listingAnswer } from './listing/listing.ts'
 import { findLocation, type Location } from './locations.ts'
 import { closeDescriptor } from './open-file.ts'
+import { valueIn } from './representation.ts'
 import type { StoredFile } from './stored-file.ts'
 import { isHidden, isSafeSegment, pathOf, readTarget, type Target } from './target.ts'
 
@@ -179,7 +180,7 @@ export class Site {
     const page = await this.#path(path, { method: question.method, fields: {} })
     if (page === undefined || typeof page === 'number') return { answer: plain }
     const { answer } = page
-    const type = answer.fields[1 + answer.fields.indexOf('Content-Type')] as string
+    const type = valueIn(answer.fields, 'content-type') as string
     return {
       answer: { ...answer, status, fields: replaceField(plain.fields, 'content-type', type) },
     }

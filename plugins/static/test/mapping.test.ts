@@ -217,4 +217,24 @@ for (const [what, options, message] of [
   })
 }
 
+test('a media type that is added is that of parts, and of the page for an error', async (context) => {
+  write(context, { 'a.txt': 'abcdefghij', '404.html': 'gone' })
+  const site = await startAlone(context, {
+    alias: ['/s/=site'],
+    addHeaders: ['content-type=text/own'],
+    errorPages: ['404=/s/404.html'],
+  })
+  const missing = await site.ask('/s/none')
+  assert.equal([missing.headers['content-type'], missing.body], ['text/own', 'gone'])
+  const { body } = await site.ask('/s/a.txt', { headers: { Range: 'bytes=0-1,4-5' } })
+  assert.match(body, 'Content-Type: text/own\r\n')
+})
+
+test('the root of all files can be served', async (context) => {
+  const site = await startAlone(context, { root: ['/=/'], autoindex: true })
+  assert.match((await site.ask('/')).body, 'href="./proc/"')
+  write(context, { 'a.txt': 'a' })
+  assert.is((await site.ask(`${context.folder}/site/a.txt`)).body, 'a')
+})
+
 test.run()

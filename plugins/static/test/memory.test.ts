@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import type { EngineResponse } from '../../../core/index.ts'
 import { startServer } from '../../../test/helpers/server-process.ts'
+import { FastLane } from '../fast-lane.ts'
 import { FileStore } from '../file-store.ts'
 import { type Location, resolveLocations } from '../locations.ts'
 import { Memory } from '../memory.ts'
@@ -139,6 +140,21 @@ test('large files are kept once they are asked for again, those of a quarter of 
   assert.equal([wants('a', 10), wants('b', 10), wants('a', 10)], [false, false, true])
   assert.equal([wants('c', 1), wants('c', 17)], [true, false])
   assert.not.ok(new Memory(0).reserve('a', 1))
+})
+
+test('a file that has left memory does not enter the fast lane', async (context) => {
+  write(context, { 'a.txt': 'a' })
+  const [location] = resolveLocations({ ...DEFAULTS, alias: ['/s/=site'] }, context.folder)
+  const store = new FileStore(1_048_576, false)
+  const lane = new FastLane(store.memory)
+  const found = await store.find(location as Location, ['a.txt'], new Map())
+  const { stored } = found as { stored: StoredFile }
+  const head = { method: 'GET', fields: [], dropped: undefined }
+  lane.admit('/s/a.txt', stored)
+  assert.ok(lane.take({ ...head, url: '/s/a.txt' }))
+  store.memory.drop(stored.key)
+  lane.admit('/s//a.txt', stored)
+  for (const url of ['/s/a.txt', '/s//a.txt']) assert.not(lane.take({ ...head, url }))
 })
 
 test('a file is read by one request at a time, and all of them within the budget', () => {
