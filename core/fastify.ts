@@ -70,13 +70,24 @@ export function answerUnrouted(
 
 /** By the `handle` hook. */
 export const offer =
-  ({ handle }: Hooks): Answer =>
+  (hooks: Hooks): Answer =>
   (request, reply) => {
-    handle.callAsync(request, reply, (error, taken) => {
-      if (error) reply.send(error)
-      else if (taken !== true) sendPage(reply, 404)
+    hooks.handle.callAsync(request, reply, (error, taken) => {
+      try {
+        if (error) refuse(error, request, reply, hooks)
+        else if (taken !== true) sendPage(reply, 404)
+      } catch (failure) {
+        reply.send(failure) // fields that somebody has set cannot be sent: Fastify does without
+      }
     })
   }
+
+/** Also where the tap had taken the reply out of Fastify's hands. */
+function refuse(error: Error, request: FastifyRequest, reply: FastifyReply, hooks: Hooks): void {
+  if (!reply.sent) reply.send(error)
+  else if (reply.raw.writableEnded) reportFailure(error, request.raw, hooks, request.log)
+  else failRequest(error, request.raw, reply.raw, hooks, request.log)
+}
 
 /** Lets the `response` hook see the heads of Fastify's own replies; hijacked ones call it themselves. */
 export function observeReplies(fastify: FastifyInstance, hooks: Hooks): void {

@@ -473,6 +473,38 @@ for (const hook of ['request', 'handleRaw'] as const) {
   )
 }
 
+type Take = (reply: FastifyReply) => void
+const HIJACKED: readonly [what: string, take: Take, seen: RegExp][] = [
+  ['nothing', () => {}, /^HTTP\/1\.1 500 [\s\S]*<h1>500 Internal Server Error<\/h1>/],
+  ['a head', ({ raw }) => raw.writeHead(200), /^$/],
+  ['an answer', ({ raw }) => raw.end('answer'), /^HTTP\/1\.1 200 [\s\S]*\r\n\r\nanswer$/],
+]
+
+for (const [what, take, seen] of HIJACKED) {
+  failures(
+    `a tap of handle that has hijacked the reply, and throws after ${what}`,
+    async (context) => {
+      const server = await start(context, ({ hooks }) => {
+        hooks.handle.tap('test', (_request, reply) => {
+          reply.hijack()
+          take(reply)
+          throw new Error('secret')
+        })
+      })
+      assert.match(await server.raw('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'), seen)
+      assert.match(server.log(), "plugin 'test' failed in hook 'handle': secret")
+    },
+  )
+}
+
+failures('fields that cannot be sent, on a reply that nobody takes, are a 500', async (context) => {
+  const server = await start(context, ({ hooks }) => {
+    hooks.handle.tapPromise('test', async (_request, reply) => void reply.header('x-test', '€'))
+  })
+  assert.is((await server.request('/')).status, 500)
+  assert.is((await server.request('/')).status, 500)
+})
+
 for (const hook of ['finished', 'failed'] as const) {
   failures(`a tap of ${hook} that throws is logged, and the server goes on`, async (context) => {
     const server = await start(context, ({ hooks }) => {
