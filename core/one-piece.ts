@@ -1,5 +1,5 @@
 /**
- * The same text, of latin-1, without the pieces that it was put together of: what is put into many others is copied as a
- * whole there, and keeps nothing else in memory.
+ * A copy of a latin-1 text, as a text of its own. V8 keeps what it has put together as pieces, and what it has cut from
+ * a longer text as a part of that: a copy is written at once, and when it is remembered holds no whole head in memory.
  */
 export const inOnePiece = (text: string): string => Buffer.from(text, 'latin1').toString('latin1')

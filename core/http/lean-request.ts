@@ -1,6 +1,7 @@
 import { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
+import { inOnePiece } from '../one-piece.ts'
 import { setSocketTimeout } from './connection-of.ts'
 import type { Origin } from './origin.ts'
 
@@ -278,10 +279,9 @@ function nameOf(sent: string): Name {
   const known = names.get(sent)
   if (known !== undefined) return known
   if (names.size >= MAX_NAMES || sent.length > LONGEST) return newName(sent)
-  // a copy: the string that came may hold the whole head in memory
-  const copy = Buffer.from(sent, 'latin1').toString('latin1')
-  const name = newName(copy)
-  names.set(copy, name)
+  const kept = inOnePiece(sent)
+  const name = newName(kept)
+  names.set(kept, name)
   return name
 }
 

@@ -1,3 +1,4 @@
+import { inOnePiece } from '../../core/index.ts'
 import type { Role } from './roles.ts'
 
 /** A name that is looked for, in lower case, and what becomes of fields that have it. */
@@ -34,12 +35,11 @@ export class FieldNames {
   }
 
   #learn(sent: string): FieldName | undefined {
-    // a copy: the string that came may hold the whole head in memory
-    const copy = Buffer.from(sent, 'latin1').toString('latin1')
-    const name = copy.toLowerCase()
+    const kept = inOnePiece(sent)
+    const name = kept.toLowerCase()
     const role = this.#roleOf(name)
     const found = role && { name, role }
-    if (this.#known.size < MAX_KNOWN) this.#known.set(copy, found)
+    if (this.#known.size < MAX_KNOWN) this.#known.set(kept, found)
     return found
   }
 

@@ -1,4 +1,4 @@
-import type { PeerSet } from '../../core/index.ts'
+import { inOnePiece, type PeerSet } from '../../core/index.ts'
 import { HIDDEN, MALFORMED, type NodeName, parseHop } from './node-name.ts'
 
 /** One place of a chain, and whether what stands there may be believed about the one before. */
@@ -35,8 +35,7 @@ export class Hops {
   }
 
   #remember(text: string): void {
-    // a copy: the string that came may hold the whole head in memory
-    const copy = Buffer.from(text, 'latin1').toString('latin1')
-    this.#proxies.set(copy, this.judge(parseHop(copy)))
+    const kept = inOnePiece(text)
+    this.#proxies.set(kept, this.judge(parseHop(kept)))
   }
 }

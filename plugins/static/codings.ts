@@ -1,3 +1,5 @@
+import { inOnePiece } from '../../core/index.ts'
+
 /** Extension of the compressed neighbour by content coding. */
 export const EXTENSIONS: Readonly<Record<string, string>> = {
   br: '.br',
@@ -18,10 +20,9 @@ export function parseAccepted(text: string | undefined): Accepted {
   const before = known.get(text)
   if (before !== undefined) return before
   if (known.size >= MOST_KNOWN || text.length >= 200) return parse(text)
-  // a copy: the string that came may hold the whole head in memory
-  const copy = Buffer.from(text, 'latin1').toString('latin1')
-  const accepted = parse(copy)
-  known.set(copy, accepted)
+  const kept = inOnePiece(text)
+  const accepted = parse(kept)
+  known.set(kept, accepted)
   return accepted
 }
 

@@ -1,3 +1,5 @@
+import { inOnePiece } from '../../core/index.ts'
+
 /** How long the app takes for one kind of request: the mean of the binary logarithms of its microseconds. */
 export interface Kind {
   level: number
@@ -28,8 +30,7 @@ export class Pace {
     if (known) return known
     if (this.#kinds.size >= MOST_KINDS) return this.#others
     const kind = newKind()
-    // a copy: the string that came may hold the whole head in memory
-    this.#kinds.set(Buffer.from(name, 'latin1').toString('latin1'), kind)
+    this.#kinds.set(inOnePiece(name), kind)
     return kind
   }
 
