@@ -125,6 +125,8 @@ interface Key {
   /** '' for a field that is not passed. */
   readonly name: string
   readonly prefix: string
+  /** Whether a value may be kept: what one client keeps secret is not compared with what others send. */
+  readonly keeps: boolean
   value: string
   /** In one piece. */
   pair: string
@@ -137,6 +139,7 @@ const keys = new Map<string, Key>()
 const MAX_KEYS = 1000
 /** Longer names are not worth it. */
 const LONGEST = 64
+const SECRETS = new Set(['HTTP_COOKIE', 'HTTP_AUTHORIZATION', 'HTTP_PROXY_AUTHORIZATION'])
 /** Longer values are seldom the same twice. */
 const MAX_KEPT_VALUE = 256
 /** To keep a value costs more than it spares once: so it is done for one in so many. */
@@ -148,17 +151,17 @@ export const environKey = (field: string): string => keyOf(field).name
 function keyOf(field: string): Key {
   const known = keys.get(field)
   if (known !== undefined) return known
-  if (keys.size >= MAX_KEYS || field.length > LONGEST) return newKey(field)
+  if (keys.size >= MAX_KEYS || field.length > LONGEST) return newKey(field, false)
   const kept = inOnePiece(field)
-  const key = newKey(kept)
+  const key = newKey(kept, true)
   keys.set(kept, key)
   return key
 }
 
-function newKey(field: string): Key {
+function newKey(field: string, isKept: boolean): Key {
   const name = newName(field)
-  const prefix = inOnePiece(`\0${name}\0`)
-  return { name, prefix, value: '', pair: prefix, others: 0 }
+  const prefix = `\0${name}\0`
+  return { name, prefix, keeps: isKept && !SECRETS.has(name), value: '', pair: prefix, others: 0 }
 }
 
 /** A name with an underscore could pass for another (`X_Forwarded_For`): dropped, as by gunicorn and nginx. */
@@ -172,7 +175,8 @@ function newName(field: string): string {
 /** Many fields are the same in request after request. */
 function pairOf(key: Key, value: string): string {
   if (key.value === value) return key.pair
-  if (key.others++ % KEEP_EVERY === 0 && value.length <= MAX_KEPT_VALUE) {
+  if (!key.keeps || value.length > MAX_KEPT_VALUE) return key.prefix + value
+  if (key.others++ % KEEP_EVERY === 0) {
     key.pair = inOnePiece(key.prefix + value)
     key.value = key.pair.slice(key.prefix.length)
     return key.pair
