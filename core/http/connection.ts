@@ -18,6 +18,8 @@ import { nodeError } from './response-head.ts'
 const LATER_LIMIT = 65_536
 /** Answers that a client has asked for and does not take: so many bytes, and no further request is looked at. */
 const UNSENT_LIMIT = 1_048_576
+/** Heads are looked for in so much text first: longer ones are rare, and bodies are not text. */
+const USUAL_HEADS = 4096
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
 
 /**
@@ -32,6 +34,10 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
   #receiving = false
   #watchesDrain = false
   #waitsForClient = false
+  /** What follows the head that is being served, while it is. */
+  #rest: Buffer | undefined
+  #restAt = 0
+  #restEnd = 0
 
   constructor(socket: Socket, engine: Engine, client: ClientSocket | undefined) {
     super(socket, engine)
@@ -51,6 +57,7 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
       }
     } finally {
       this.#receiving = false
+      this.#rest = undefined
       if (this.corks > 0) {
         this.corks = 0
         this.socket.uncork()
@@ -126,6 +133,17 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
     if (this.reading !== 'nothing') this.socket.destroy(error ?? undefined)
   }
 
+  lendBody(): Buffer | undefined {
+    const rest = this.#rest
+    if (rest === undefined || this.reading !== 'body') return undefined
+    const start = this.#restAt
+    const end = (this.body as IncomingBody).pass(start, this.#restEnd)
+    if (end < 0) return undefined
+    this.#restAt = end
+    this.reading = 'later'
+    return rest.subarray(start, end)
+  }
+
   /** A piece of the body, for the request at hand. */
   data(bytes: Buffer, start: number, end: number): void {
     if (this.reading !== 'body') return
@@ -154,17 +172,17 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
     return end - collector.surplus
   }
 
-  /** All of a burst becomes text once. @returns where something else than a head begins. */
-  #readHeads(bytes: Buffer, start: number, end: number): number {
+  /** All heads of a burst become text at once, `most` bytes. @returns where something else than a head begins. */
+  #readHeads(bytes: Buffer, start: number, end: number, most = USUAL_HEADS): number {
     if (this.partial !== '') return this.#continueHead(bytes, start, end)
-    const { limits } = this.engine
-    const text = bytes.toString('latin1', start, Math.min(end, start + limits.head + 4))
+    const limit = Math.min(most, this.engine.limits.head + 4)
+    const text = bytes.toString('latin1', start, Math.min(end, start + limit))
     let at = 0
     while (at < text.length && this.reading === 'head') {
       const next = this.#readHead(text, at)
-      if (next < 0) return next === INCOMPLETE ? this.#keepPartial(text, at, start, end) : end
-      at = next
-      this.#beginRequest(bytes, start + at, end)
+      if (next < 0)
+        return next === INCOMPLETE ? this.#keepPartial(text, at, bytes, start, end) : end
+      at = this.#beginRequest(bytes, start + next, end) - start
     }
     return start + at
   }
@@ -176,9 +194,12 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
     return next
   }
 
-  #keepPartial(text: string, at: number, start: number, end: number): number {
-    // the text was cut by its own limit: once more, from here
-    if (at > 0 && start + text.length < end) return start + at
+  #keepPartial(text: string, at: number, bytes: Buffer, start: number, end: number): number {
+    const isCut = start + text.length < end
+    const most = this.engine.limits.head + 4
+    // by its own limit: once more, from here
+    if (isCut && at > 0) return start + at
+    if (isCut && text.length < most) return this.#readHeads(bytes, start, end, most)
     this.since = this.engine.now
     this.partial = at === 0 ? text : text.slice(at)
     return end
@@ -204,19 +225,21 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
       return stop
     }
     if (next < 0) return end
-    const at = start + next - had
-    this.#beginRequest(bytes, at, end)
-    return at
+    return this.#beginRequest(bytes, start + next - had, end)
   }
 
-  /** The head is read; `bytes` from `at` on is what follows it. */
-  #beginRequest(bytes: Buffer, at: number, end: number): void {
+  /** The head is read; `bytes` from `at` on is what follows it. @returns where to go on. */
+  #beginRequest(bytes: Buffer, at: number, end: number): number {
     const { head, door, limits } = this.engine
     if (head.upgrade && head.method === 'GET' && head.length === 0 && door.takesUpgrades()) {
-      return this.#upgrade(bytes, at, end)
+      this.#upgrade(bytes, at, end)
+      return at
     }
-    if (head.length > limits.body) return this.refuse(413, 'body too large')
-    if (door.ready !== undefined && this.#answerAtOnce()) return
+    if (head.length > limits.body) {
+      this.refuse(413, 'body too large')
+      return at
+    }
+    if (door.ready !== undefined && this.#answerAtOnce()) return at
     this.requests++
     const hasBody = head.length !== 0
     const request = this.#makeRequest(hasBody)
@@ -224,13 +247,16 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
     this.request = request
     this.response = response
     this.clientCloses = !head.persistent
-    if (hasBody) this.#expectBody()
+    if (hasBody) this.#expectBody(bytes, at, end)
     else this.reading = 'later'
     if (at < end && this.corks === 0 && !hasBody) {
       this.corks = 1
       this.socket.cork()
     }
     door.serve(request as unknown as IncomingMessage, response as never)
+    if (this.#rest === undefined) return at
+    this.#rest = undefined
+    return this.#restAt
   }
 
   /** @returns whether the answer was ready: the next request may follow, and nothing of this one is kept. */
@@ -254,8 +280,11 @@ export class Connection extends ConnectionLife implements BodySource, BodySink, 
     return new LeanRequest(method, url, minor, fields, this.socket, source, dropped)
   }
 
-  #expectBody(): void {
+  #expectBody(bytes: Buffer, at: number, end: number): void {
     const { head, limits, now } = this.engine
+    this.#rest = bytes
+    this.#restAt = at
+    this.#restEnd = end
     this.reading = 'body'
     this.body ??= new IncomingBody(this)
     this.body.begin(head, limits, now)

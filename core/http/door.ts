@@ -17,6 +17,11 @@ export interface EngineRequest extends IncomingMessage {
   takeBody?(): Buffer | undefined
   /** Nobody reads on once the answer is out: the rest of the body is passed over then, as if none of it had been read. */
   leaveBody?(): void
+  /**
+   * @returns the body where all of it came along with its head and nobody has begun to read it. It is only lent, until
+   * whom the request is handed to returns, and nobody else gets it.
+   */
+  lendBody?(): Buffer | undefined
 }
 
 /** A response of the engine: node:http's, and what spares a listener and a wrapper for each request. */

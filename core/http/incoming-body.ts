@@ -71,6 +71,16 @@ export class IncomingBody implements BodySink {
     return stop
   }
 
+  /** Takes it as read where all of it lies between `start` and `end`. @returns where it ends; -1: it does not. */
+  pass(start: number, end: number): number {
+    if (this.#left < 0 || this.#left > end - start) return -1
+    const stop = start + this.#left
+    this.owesContinue = false
+    this.#left = 0
+    this.done = true
+    return stop
+  }
+
   /** A piece of it, without framing. */
   data(bytes: Buffer, start: number, end: number): void {
     this.#size += end - start

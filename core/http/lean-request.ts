@@ -17,6 +17,8 @@ export interface BodySource {
   bodyWanted(): void
   /** The reader has given up; the connection cannot go on. */
   bodyAbandoned(error: Error | null): void
+  /** @returns the whole body where it came along with its head, which is being served at this moment. */
+  lendBody?(): Buffer | undefined
 }
 
 type ReadableState = { readingMore: boolean; flowing: boolean | null; destroyed: boolean }
@@ -204,6 +206,14 @@ export class LeanRequest {
     this.#early = undefined
     if (chunks === undefined) return Buffer.alloc(0)
     return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, this.#earlySize)
+  }
+
+  /** @returns the body where all of it came along with its head; whoever is handed the request may read it meanwhile. */
+  lendBody(): Buffer | undefined {
+    if (this.complete || this.#state !== undefined) return undefined
+    const bytes = this.#source?.lendBody?.()
+    if (bytes !== undefined) this.complete = true
+    return bytes
   }
 
   setTimeout(milliseconds: number, callback?: () => void): this {

@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { Answers } from './answers.ts'
 import { PACE_SHIFT } from './frames.ts'
 import type { Front, Told } from './front.ts'
-import type { Failure, Job } from './job.ts'
+import { type Failure, type Job, keepBody } from './job.ts'
 import { WorkerLink } from './link.ts'
 import { Pace } from './pace.ts'
 import { MAX_DEPTH, Queue } from './queue.ts'
@@ -141,13 +141,13 @@ export class Dispatcher implements Front {
     return this.#readers
   }
 
-  /** Hands a job to whichever worker is idle first. */
+  /** Hands a job to whichever worker is idle first. What it is lent is needed no more when this returns. */
   dispatch(job: Job): void {
     this.#judge(job)
     if (this.#closed) job.fail('stopping')
     else if (!this.#line.hasQuick && this.#hasRoom && this.#mayGo(job)) this.#push(job)
     else if (this.isFull) this.#refuse(job)
-    else this.#line.push(job)
+    else this.#wait(job)
   }
 
   /** The client has left: a waiting job is dropped, the worker of one under way is told. */
@@ -207,6 +207,11 @@ export class Dispatcher implements Front {
   /** As many wait, here and in the pipe, as may. */
   get isFull(): boolean {
     return this.waiting + this.#queue.depth >= this.#readers + this.#limit
+  }
+
+  #wait(job: Job): void {
+    job.body = keepBody(job.body)
+    this.#line.push(job)
   }
 
   #refuse(job: Job): void {

@@ -4,8 +4,16 @@ import type { Kind } from './pace.ts'
 export type Body =
   | { readonly kind: 'none' }
   | { readonly kind: 'memory'; readonly bytes: Buffer }
+  /** As in memory, but the bytes are somebody else's once it is dispatched. */
+  | { readonly kind: 'lent'; readonly bytes: Buffer }
+  /** In `bodies`: so the pool has it while a worker may want it. */
+  | { readonly kind: 'placed'; readonly position: number; readonly length: number }
   | { readonly kind: 'file'; readonly path: string; readonly length: number }
   | { readonly kind: 'onDemand'; readonly length: number | undefined }
+
+/** @returns a body that lasts. */
+export const keepBody = (body: Body): Body =>
+  body.kind === 'lent' ? { kind: 'memory', bytes: Buffer.from(body.bytes) } : body
 
 /** Why a request got no answer from a worker. */
 export type Failure =
@@ -38,7 +46,8 @@ export interface Job {
   /** As it came: by its first segments the pool learns which requests are slow. */
   readonly url: string
   readonly method: string
-  readonly body: Body
+  /** The pool changes where it is, not what it is. */
+  body: Body
   /** `performance.now()` when the head was read. */
   readonly headTime: number
   readonly bodyMicroseconds: number

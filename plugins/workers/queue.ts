@@ -3,6 +3,7 @@ import {
   constants,
   existsSync,
   openSync,
+  readSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -10,7 +11,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import type { Job } from './job.ts'
+import { type Job, keepBody } from './job.ts'
 import {
   BLOCK_SIZE,
   BODY,
@@ -66,11 +67,7 @@ export class Queue {
     this.#directory = directory
     this.#front = front
     this.#firstBlock = front * MAX_DEPTH
-    this.#bodies = openSync(
-      join(directory, 'bodies'),
-      constants.O_WRONLY | constants.O_CREAT,
-      0o600,
-    )
+    this.#bodies = openSync(join(directory, 'bodies'), constants.O_RDWR | constants.O_CREAT, 0o600)
   }
 
   /** Opens the pipe, once it exists. For reading too: so it has a reader from the start, and never ends. */
@@ -119,11 +116,12 @@ export class Queue {
     return this.#release(job)
   }
 
-  /** Takes a job off the books that is to be pushed once more. @returns undefined where its body's file is gone. */
+  /** Takes a job off the books that is to be pushed once more. @returns undefined where its body is gone. */
   reclaim(id: number): Job | undefined {
     const job = this.find(id)
     if (!job) return undefined
     if (job.body.kind === 'file' && !this.#bringBack(id, job.body.path)) return undefined
+    if (job.body.kind === 'placed' && !this.#readBack(job, job.body)) return undefined
     return this.#release(job)
   }
 
@@ -143,6 +141,18 @@ export class Queue {
       rmSync(this.#file(id), { force: true })
     }
     return existsSync(path)
+  }
+
+  /** The block is the job's own until it is released. */
+  #readBack(job: Job, { position, length }: { position: number; length: number }): boolean {
+    const bytes = Buffer.allocUnsafe(length)
+    try {
+      if (readSync(this.#bodies, bytes, 0, length, position) !== length) return false
+    } catch {
+      return false // the disk has failed
+    }
+    job.body = { kind: 'memory', bytes }
+    return true
   }
 
   /** Writes `count` control slots at once. @returns how many; there may be no room for all. */
@@ -205,8 +215,8 @@ export class Queue {
     if (inSlot) this.#stage.write(environ, at + SLOT_HEADER, 'latin1')
     const room = inSlot ? SLOT_ROOM - environ.length : BLOCK_SIZE - environ.length
     let kind: number = BODY.none
-    if (body.kind === 'memory')
-      kind = this.#placeBytes(body.bytes, environ, inSlot, room, at, block)
+    if (body.kind === 'memory' || body.kind === 'lent')
+      kind = this.#placeBytes(job, body.bytes, inSlot, room, at, block)
     else if (body.kind === 'file') kind = this.#placeFile(body.path, job.id)
     else if (body.kind === 'onDemand') kind = BODY.onDemand
     if (!inSlot && kind !== BODY.inline)
@@ -227,24 +237,26 @@ export class Queue {
 
   /** Where a body in memory goes: behind the environ if it fits there, else into the block, else into a file. */
   #placeBytes(
+    job: Job,
     bytes: Buffer,
-    environ: string,
     inSlot: boolean,
     room: number,
     at: number,
     block: number,
   ): number {
-    if (inSlot && bytes.length <= room) {
+    const { environ } = job
+    const { length } = bytes
+    if (inSlot && length <= room) {
       bytes.copy(this.#stage, at + SLOT_HEADER + environ.length)
+      job.body = keepBody(job.body)
       return BODY.inline
     }
-    if (inSlot) {
-      writeAll(this.#bodies, bytes, block * BLOCK_SIZE)
-      return BODY.block
-    }
-    writeAll(this.#bodies, Buffer.from(environ, 'latin1'), block * BLOCK_SIZE)
-    writeAll(this.#bodies, bytes, block * BLOCK_SIZE + environ.length)
-    return BODY.inline
+    const start = block * BLOCK_SIZE
+    const position = inSlot ? start : start + environ.length
+    if (!inSlot) writeAll(this.#bodies, Buffer.from(environ, 'latin1'), start)
+    writeAll(this.#bodies, bytes, position)
+    job.body = { kind: 'placed', position, length }
+    return inSlot ? BODY.block : BODY.inline
   }
 
   #placeFile(path: string, id: number): number {
@@ -268,6 +280,6 @@ export class Queue {
 }
 
 function bodyLength({ body }: Job): number | undefined {
-  if (body.kind === 'memory') return body.bytes.length
+  if (body.kind === 'memory' || body.kind === 'lent') return body.bytes.length
   return body.kind === 'none' ? 0 : body.length
 }

@@ -149,7 +149,9 @@ export class Exchange implements Job {
     }
     if (declared === undefined || declared > MEMORY_LIMIT) return this.#readBody()
     // most small bodies come along with their head, in what the engine is reading at this moment
-    process.nextTick(takeBody, this)
+    const bytes = (this.#request as EngineRequest).lendBody?.()
+    if (bytes) this.#bodyRead({ kind: 'lent', bytes })
+    else process.nextTick(takeBody, this)
   }
 
   /** The engine has read what it had. */
@@ -285,7 +287,7 @@ export class Exchange implements Job {
     this.body = result
     if (this.#over) return this.#removeSpool()
     this.#dispatch(
-      result.kind === 'memory' ? result.bytes.length : (result as { length: number }).length,
+      result.kind === 'file' ? result.length : (result as { bytes: Buffer }).bytes.length,
     )
   }
 
@@ -326,13 +328,13 @@ export class Exchange implements Job {
 
   /** Whether environ and body are too much for one block. */
   #isCramped(): boolean {
-    if (this.environ.length <= SLOT_ENVIRON || this.body.kind !== 'memory') return false
+    if (this.environ.length <= SLOT_ENVIRON || !('bytes' in this.body)) return false
     return this.environ.length + this.body.bytes.length > ENVIRON_LIMIT
   }
 
   #spool(): void {
     const { bytes } = this.body as { bytes: Buffer }
-    spoolBytes(bytes, this.#setting.storage, (result) => {
+    spoolBytes(Buffer.from(bytes), this.#setting.storage, (result) => {
       if (typeof result === 'number') return this.#refuse(result)
       this.body = result
       if (this.#over) return this.#removeSpool()

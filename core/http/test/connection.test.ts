@@ -45,6 +45,7 @@ const withStage = (name: string) => {
   return test
 }
 
+const EXPECT = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n'
 const ok: Handler = (_, response) => response.end('ok')
 const statusOf = (text: string) => parseAnswer(text).status
 const readBody = async (request: IncomingMessage) => {
@@ -224,10 +225,80 @@ bodies('can be taken at once where they are here', async ({ open }) => {
   client.send(post('hello'))
   await client.until('not here') // the head is served before the body is looked at
 })
+
+type Lender = IncomingMessage & { lendBody(): Buffer | undefined; takeBody(): Buffer | undefined }
+
+bodies('are lent where all of them came along with their heads, each its own', async ({ open }) => {
+  const asked: Lender[] = []
+  const stage = await open((request, response) => {
+    asked.push(request as Lender)
+    const lent = asked.map((each) => each.lendBody()?.toString() ?? '-')
+    response.end(`<${lent.join()} ${request.complete} ${(request as Lender).takeBody()?.length}>`)
+  })
+  const client = await stage.connect()
+  const long = 'x'.repeat(9000)
+  client.send(post('hello') + post(long) + get() + post('again'))
+  const text = await client.until('again true 0>')
+  assert.equal(text.match(/<.*>/g), [
+    '<hello true 0>',
+    `<-,${long} true 0>`, // the first one has had its own
+    '<-,-,- true 0>',
+    '<-,-,-,again true 0>',
+  ])
+})
+
+bodies('are not lent in part, in chunks, nor where somebody reads them', async ({ open }) => {
+  const stage = await open(async (request, response) => {
+    if (request.url === '/read') request.on('data', () => {})
+    const lent = (request as Lender).lendBody()
+    if (request.url === '/read') await once(request, 'end')
+    const late = request.complete ? 'all' : await readBody(request)
+    response.end(`<${lent?.length} ${late} ${(request as Lender).lendBody()?.length}>`)
+  })
+  const client = await stage.connect()
+  const head = 'POST / HTTP/1.1\r\nHost: a\r\n'
+  client.send(`${head}Content-Length: 10\r\n\r\nhello`)
+  await settled()
+  client.send('hello')
+  await client.until('<undefined hellohello undefined>')
+  client.send(`${head}Transfer-Encoding: chunked\r\n\r\n5\r\nother\r\n0\r\n\r\n`)
+  await client.until('<undefined other undefined>')
+  client.send(post('hello').replace(' / ', ' /read '))
+  await client.until('<undefined all undefined>')
+})
+
+bodies('that are lent need no 100 Continue, and the next request follows', async ({ open }) => {
+  const stage = await open((request, response) => {
+    response.end(`<${(request as Lender).lendBody()}>`)
+  })
+  const client = await stage.connect()
+  client.send(`${EXPECT}hello${post('other')}`)
+  const text = await client.until('<other>')
+  assert.match(text, '<hello>')
+  assert.not.match(text, 'Continue')
+  assert.not.match(text, 'Connection: close')
+})
+
+bodies('behind a head of any length are read', async ({ open }) => {
+  const stage = await open((request, response) => {
+    const body = (request as Lender).lendBody()?.toString() ?? ''
+    response.end(`<${body} ${request.headers.pad?.length}>`)
+  })
+  const client = await stage.connect()
+  const pads = [4000, 4040, 4050, 4060, 4096, 8100]
+  const texts = pads.map((pad) =>
+    post('GET / HTTP/1.1').replace('\r\n\r\n', `\r\nPad: ${'p'.repeat(pad)}\r\n\r\n`),
+  )
+  client.send(texts.join(''))
+  const text = await client.until(' 8100>')
+  assert.equal(
+    text.match(/<.*>/g),
+    pads.map((pad) => `<GET / HTTP/1.1 ${pad}>`),
+  )
+})
 bodies.run()
 
 const continues = withStage('Expect: 100-continue')
-const EXPECT = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n'
 
 continues('is answered when the body is first read', async ({ open }) => {
   let read: (() => void) | undefined

@@ -146,6 +146,19 @@ test('leaves alone what is noted, what has begun to answer, and what still stand
   worker.destroy()
 })
 
+test('what is lent to a job that has to wait is kept', () => {
+  const directory = new RuntimeDirectory()
+  const options = { limit: 9, entries: 8, retrySafe: false, quickLane: true, log: console }
+  const dispatcher = new Dispatcher(directory, options)
+  const bytes = Buffer.alloc(9000, 'b')
+  const job = new NotingJob(undefined, { kind: 'lent', bytes })
+  dispatcher.dispatch(job) // no pipe yet
+  bytes.fill('c') // what came next
+  assert.equal(job.body, { kind: 'memory', bytes: Buffer.alloc(9000, 'b') })
+  dispatcher.close()
+  directory.remove()
+})
+
 test('refuses past the limit; what stands in the pipe without a worker counts', (context) => {
   const { dispatcher } = context
   dispatcher.readers = 1

@@ -10,7 +10,7 @@ import { SLOT_HEADER, SLOT_SIZE } from '../slot.ts'
 /** A job that notes what it is told. */
 export class NotingJob implements Job {
   readonly events: string[] = []
-  readonly body: Body
+  body: Body
   readonly environ: string
   readonly headTime = performance.now()
   readonly bodyMicroseconds = 0

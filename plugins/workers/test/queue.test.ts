@@ -5,6 +5,7 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { suite } from 'uvu'
@@ -187,6 +188,31 @@ test('a job that is taken back has its body again, unless a worker has taken it'
   rmSync(folder.file(`body-0-${job.id}`))
   assert.is(queue.reclaim(job.id), undefined)
   assert.is(queue.depth, 1, 'it is still on the books, to be failed')
+})
+
+for (const length of [5, 9000]) {
+  for (const environ of [100, SLOT_ROOM + 1]) {
+    const where = `${length} bytes beside an environ of ${environ}`
+    test(`a lent body is needed no more once its job is pushed, and comes back with it: ${where}`, (context) => {
+      const bytes = Buffer.alloc(length, 'b')
+      const { job, slot } = send(context, environ, { kind: 'lent', bytes })
+      assert.is(slot.bodyLength, length)
+      bytes.fill('c') // what came next
+      assert.is(context.queue.reclaim(job.id), job)
+      assert.equal(job.body, { kind: 'memory', bytes: Buffer.alloc(length, 'b') })
+      context.queue.push(job)
+      context.queue.flush()
+      const again = readSlot(context.pipe) as Slot
+      assert.is(again.bodyLength, length)
+    })
+  }
+}
+
+test('a job whose body cannot be read back stays on the books, to be failed', (context) => {
+  const { job } = send(context, 100, bodyOf(9000))
+  truncateSync(context.folder.file('bodies'))
+  assert.is(context.queue.reclaim(job.id), undefined)
+  assert.is(context.queue.settle(job.id), job)
 })
 
 test('a closed queue writes nothing, whatever has its descriptor by then', async ({ folder }) => {

@@ -121,6 +121,17 @@ for (const buffering of ['--request-buffering', '--no-request-buffering']) {
       })
     }
 
+  input('is each client’s own, however many come at once', async ({ server }) => {
+    // more than workers take soon: most wait, while others are read
+    const sizes = Array.from({ length: 120 }, (_, index) => 10 + ((index * 977) % 30_000))
+    const told = await Promise.all(
+      sizes.map((size) => send(server, 'read', Buffer.alloc(size, `${size} `), false)),
+    )
+    for (const [index, size] of sizes.entries()) {
+      assert.is(told[index]?.sha256, digest(Buffer.alloc(size, `${size} `)), `${size} bytes`)
+    }
+  })
+
   input('is left unread without harm to the next request', async ({ server }) => {
     const connection = await server.connect()
     const body = 'u'.repeat(60_000) // as much as is read of a body that nobody wants
