@@ -1,12 +1,17 @@
 """Frames by a pipe of the worker's own, which the front opens."""
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 import unittest
 
+from wsgi_core_worker.link import LARGE_PIPES, PIPE_SIZE, enlarge
+
 from .front import BODY, END, FILE, HEAD, PULL, RESPONSE, TAKEN, Front
 from .test_memory import MemoryTest
+
+F_GETPIPE_SZ = 1032
 
 
 @unittest.skipUnless(sys.platform == "linux", "the front opens /proc/PID/fd/FD")
@@ -33,6 +38,21 @@ class PipeTest(unittest.TestCase):
             self.front.ask_all("/pattern_stream", QUERY_STRING="5000")
         (pipe,) = self.front.pipes
         self.assertEqual(self.ends_of(pipe), 1)  # the writing end
+
+    def test_it_takes_what_the_front_reads_at_once(self) -> None:
+        self.front.ask_all("/pattern_stream", QUERY_STRING="5000")
+        (pipe,) = self.front.pipes
+        self.assertEqual(fcntl.fcntl(pipe, F_GETPIPE_SZ), PIPE_SIZE)
+
+    def test_of_many_each_stays_as_linux_makes_it(self) -> None:
+        source, output = os.pipe()
+        self.addCleanup(os.close, source)
+        self.addCleanup(os.close, output)
+        usual = fcntl.fcntl(output, F_GETPIPE_SZ)
+        enlarge(output, LARGE_PIPES + 1)
+        self.assertEqual(fcntl.fcntl(output, F_GETPIPE_SZ), usual)
+        enlarge(output, LARGE_PIPES)
+        self.assertEqual(fcntl.fcntl(output, F_GETPIPE_SZ), PIPE_SIZE)
 
     def test_bodies_on_demand_and_files(self) -> None:
         frame = self.front.ask("/wait_input", kind=4, length=1)

@@ -16,6 +16,11 @@ STORE_LIMIT = 65_536
 KEEP_LIMIT = 1 << 20
 # The kernel grants what it will: the more, the fewer turns a big answer takes.
 SEND_BUFFER = 1 << 20
+# As much as the front reads at once. With less a worker that answers several requests in turn waits amid an answer.
+PIPE_SIZE = 1 << 18
+# Where there are more links, their pipes stay as Linux makes them: a user's pipes have a limit together.
+LARGE_PIPES = 16
+F_SETPIPE_SZ = 1031
 write = os.write
 
 
@@ -45,6 +50,7 @@ class Link:
         """Go on with a pipe where the front can read ours: that costs both half of what the socket does."""
         source, output = os.pipe()
         try:
+            enlarge(output, self.links)
             taken = self.offer(PIPE, source)
         except BaseException:
             os.close(output)
@@ -199,6 +205,17 @@ class Link:
             self.close()
         if isinstance(error, OSError):
             raise FrontGone(*error.args) from error
+
+
+def enlarge(pipe: int, links: int) -> None:
+    """Give it room for what the front reads at once."""
+    import fcntl
+
+    try:
+        if links <= LARGE_PIPES:
+            fcntl.fcntl(pipe, F_SETPIPE_SZ, PIPE_SIZE)
+    except OSError:  # the user has too many pipes, or the system is another
+        pass
 
 
 def encode(request: int, kind: int, entry: int, payload: bytes = b"", head_size: int = 0, flags: int = 0) -> bytes:

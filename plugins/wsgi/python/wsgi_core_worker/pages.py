@@ -14,9 +14,9 @@ import sys
 import termios
 from collections import deque
 
+from .link import F_SETPIPE_SZ
 from .protocol import SPLICED, SPLICED_PAYLOAD
 
-F_SETPIPE_SZ = 1031
 # With pipes of all threads beyond this, Linux soon makes those small that others of the same user open.
 ALL_PIPES = 16 << 20
 LARGEST_PIPE = 1 << 20

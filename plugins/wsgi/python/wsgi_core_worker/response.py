@@ -168,7 +168,9 @@ class Answer:
         if self.client_gone():
             raise ClientGone("the client is gone")
         link = self.connect()
-        if len(body) <= WHOLE_LIMIT:
+        if len(body) <= COPY_LIMIT:
+            link.send(self.request, RESPONSE, head, body, self.pace())
+        elif len(body) <= WHOLE_LIMIT:
             link.send_body(self.request, RESPONSE, head, body, self.pace())
             link.release(body)
         else:
