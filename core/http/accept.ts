@@ -3,6 +3,8 @@ import type { Server, Socket } from 'node:net'
 /** A connection as the kernel gave it. */
 export interface NetHandle {
   setNoDelay?(on: boolean): void
+  /** Those of TCP have it. */
+  getpeername?(out: object): number
   close(closed?: () => void): void
 }
 

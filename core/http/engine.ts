@@ -91,6 +91,11 @@ export class Engine {
   /** Takes a handle as the kernel gave it, which spares the stream's reading side. */
   acceptHandle(handle: NetHandle, server: Server): void {
     const socket = new ClientSocket(socketOptions(handle))
+    if (handle.getpeername && socket.remoteAddress === undefined) {
+      // reset already; what was sent before would be from nobody
+      socket.destroy()
+      return
+    }
     handle.setNoDelay?.(true)
     ;(socket as unknown as { server: Server }).server = server
     countIn(server, socket)

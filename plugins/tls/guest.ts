@@ -105,7 +105,6 @@ interface RawHandle extends NetHandle {
   onread: (this: RawHandle, bytes?: ArrayBuffer) => void
   reading: boolean
   readStart(): number
-  getpeername?(out: object): number
   [GUEST]?: HandleGuest
 }
 
@@ -138,6 +137,8 @@ export class HandleGuest extends Guest {
 
   read(): void {
     const handle = this.#handle
+    // reset already; what was sent before would be from nobody
+    if (handle.getpeername && this.#peer === undefined) return this.destroy()
     handle[GUEST] = this
     handle.onread = onRead
     handle.reading = true

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
@@ -73,6 +74,19 @@ test('who waits for 100 Continue has the whole time for the body from then on', 
   await new Promise((resolve) => setTimeout(resolve, 250)) // two ticks of the engine's clock
   client.send('hello')
   await client.until('\r\n\r\nhello')
+})
+
+test('whose connection is reset before it is accepted has no request, as nobody knows who it was', async (context) => {
+  const seen: unknown[] = []
+  const stage = await context.open((request, response) => {
+    seen.push([request.url, request.socket.remoteAddress])
+    response.end()
+  })
+  const hasty = `const socket = require('net').connect(${stage.port}, '127.0.0.1')
+    socket.write(${JSON.stringify(get('/hasty'))}, () => socket.resetAndDestroy())`
+  execFileSync(process.execPath, ['-e', hasty]) // nothing is accepted meanwhile
+  await stage.exchange(get('/', 'Connection: close\r\n'))
+  assert.equal(seen, [['/', '127.0.0.1']])
 })
 
 test('who closes its side while the answer leaves gets all of it', async ({ open }) => {
