@@ -15,6 +15,9 @@ const NAMED: Readonly<Record<string, string>> = {
 export interface AccessRequest {
   readonly method?: string | undefined
   readonly url?: string | undefined
+  /** As they came, where a router was given others. */
+  readonly originalMethod?: string | undefined
+  readonly originalUrl?: string | undefined
   readonly httpVersion: string
   readonly rawHeaders: readonly string[]
   readonly socket: { readonly remoteAddress?: string | undefined }
@@ -91,10 +94,10 @@ const ATOMS = new Map<string, AccessFormat>([
   ['l', () => '-'],
   ['u', ({ rawHeaders }) => formatUser(userOf(fieldOf(rawHeaders, 'authorization')))],
   ['t', (_request, _response, { timestamp }) => formatTime(timestamp)],
-  ['r', ({ method, url, httpVersion }) => show(`${method} ${url} HTTP/${httpVersion}`)],
-  ['m', ({ method }) => show(method)],
-  ['U', ({ url = '' }, { owner }) => show(owner?.variable?.('path_info') ?? pathOf(url))],
-  ['q', ({ url = '' }) => show(queryOf(url))],
+  ['r', (request) => show(`${methodOf(request)} ${urlOf(request)} HTTP/${request.httpVersion}`)],
+  ['m', (request) => show(methodOf(request))],
+  ['U', (request, { owner }) => show(owner?.variable?.('path_info') ?? pathOf(urlOf(request)))],
+  ['q', (request) => show(queryOf(urlOf(request)))],
   ['H', ({ httpVersion }) => show(`HTTP/${httpVersion}`)],
   ['s', (_request, _response, { statusCode }) => String(statusCode)],
   ['B', (_request, _response, { bytes }) => String(bytes)],
@@ -114,13 +117,13 @@ function formatAccessJson(
   _response: AccessResponse,
   finished: Finished,
 ): string {
-  const { method, url, httpVersion, rawHeaders } = request
+  const { httpVersion, rawHeaders } = request
   const line = {
     time: finished.time.toISOString(),
     remote_addr: clientAddress(request) || undefined,
     remote_user: userOf(fieldOf(rawHeaders, 'authorization')),
-    method,
-    url,
+    method: methodOf(request),
+    url: urlOf(request),
     protocol: `HTTP/${httpVersion}`,
     host: fieldOf(rawHeaders, 'host'),
     status: finished.statusCode,
@@ -132,6 +135,9 @@ function formatAccessJson(
   }
   return escapeJson(JSON.stringify(line))
 }
+
+const methodOf = ({ method, originalMethod }: AccessRequest) => originalMethod ?? method
+const urlOf = ({ url, originalUrl }: AccessRequest) => originalUrl ?? url
 
 /** The value of a header field that the client sent; those of repeated ones are joined. */
 function fieldOf(rawHeaders: readonly string[], lower: string): string | undefined {
@@ -183,13 +189,13 @@ function userOf(authorization: string | undefined): string | undefined {
 // It stands outside quotes in the common format, so that a space would shift the fields.
 const formatUser = (user: string | undefined): string => show(user).replaceAll(' ', '\\x20')
 
-const queryOf = (url: string): string => {
+const queryOf = (url = ''): string => {
   const mark = url.indexOf('?')
   return mark < 0 ? '' : url.slice(mark + 1)
 }
 
 // PATH_INFO: bytes of the decoded path as latin-1 characters (PEP 3333).
-function pathOf(url: string): string {
+function pathOf(url = ''): string {
   const [, path = ''] = /^(?:https?:\/\/[^/?]*)?([^?]*)/i.exec(url) ?? []
   if (!path.includes('%')) return path || '/'
   return path.replace(/%([\da-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))

@@ -1,10 +1,10 @@
 import { type IncomingMessage, METHODS } from 'node:http'
 
-type Request = IncomingMessage & { originalUrl?: string }
+/** With what was changed for the router, as it came. The access log reads these, too. */
+type Request = IncomingMessage & { originalUrl?: string; originalMethod?: string }
 
-/** The targets and methods that were changed for the router. */
+/** Of the requests whose path was changed for the router. */
 const targets = new WeakMap<IncomingMessage, string>()
-const methods = new WeakMap<IncomingMessage, string>()
 
 /** To the router, a method that it does not know. Nobody has routes for this one. */
 const STAND_IN = 'SOURCE'
@@ -15,10 +15,10 @@ const known = new Set(METHODS)
  * an application both may well mean something, so to the router each `%` of such a path stands for itself, and such
  * a method is another one. For Fastify's `rewriteUrl`.
  */
-export function routableUrl(request: IncomingMessage): string {
+export function routableUrl(request: Request): string {
   const { url = '/', method = '' } = request
   if (!known.has(method)) {
-    methods.set(request, method)
+    request.originalMethod = method
     request.method = STAND_IN
   }
   if (!url.includes('%')) return url
@@ -31,7 +31,7 @@ export function routableUrl(request: IncomingMessage): string {
 
 /** Routing is over: the request has its own target and method again. */
 export function restoreRequest(request: Request): void {
-  if (request.method === STAND_IN) request.method = methods.get(request) ?? STAND_IN
+  if (request.method === STAND_IN) request.method = request.originalMethod ?? STAND_IN
   if (request.originalUrl === request.url) return
   request.url = targets.get(request) ?? request.url
 }

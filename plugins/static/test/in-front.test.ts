@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { createTestServer } from '../../../testing/index.ts'
 import wsgi from '../../wsgi/index.ts'
@@ -22,11 +24,11 @@ function app(environ: Record<string, unknown>, startResponse: StartResponse) {
   return [Buffer.from('plain')]
 }
 
-async function serve(context: Context) {
+async function serve(context: Context, config: object = {}) {
   write(context, { 'a.txt': '0123456789', 'large.bin': 'abcdefghij'.repeat(200_000) })
   const locations = [{ path: '/internal/', alias: 'site', internal: true }]
   const plugins = [staticFiles({ locations }), wsgi(app as never)]
-  const server = await createTestServer({ plugins, config: { chdir: context.folder } })
+  const server = await createTestServer({ plugins, config: { chdir: context.folder, ...config } })
   context.undo.push(() => server.close())
   return server
 }
@@ -46,6 +48,22 @@ test('are whole whatever becomes of the answer', async (context) => {
   const { status, body } = await server.request('/late')
   assert.equal([status, body.length], [200, 2_000_000])
   assert.is((await server.request('/plain')).body, 'plain')
+})
+
+test('leave methods and paths that no router knows to the log as they came', async (context) => {
+  const accessLogfile = join(context.folder, 'access.log')
+  const server = await serve(context, {
+    accessLogfile,
+    accessLogformat: '%(m)s %(U)s %(q)s: %(r)s',
+  })
+  for (const target of ['FROB /internal/a.txt', 'GET /internal/100%?%', 'GET /plain?100%'])
+    await server.raw(`${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+  await server.close()
+  assert.equal(readFileSync(accessLogfile, 'latin1').trim().split('\n'), [
+    'FROB /internal/a.txt : FROB /internal/a.txt HTTP/1.1',
+    'GET /internal/100% %: GET /internal/100%?% HTTP/1.1',
+    'GET /plain 100%: GET /plain?100% HTTP/1.1',
+  ])
 })
 
 test.run()
