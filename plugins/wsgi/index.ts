@@ -17,6 +17,7 @@ import type { Application, FetchHandler, NodeHandler } from './javascript/applic
 import { serveInFront } from './javascript/in-front.ts'
 import { INTERFACES } from './javascript/kind.ts'
 import { KnownHeads } from './known-heads.ts'
+import { LAST } from './last.ts'
 import { isJavaScript, nodeRuntime } from './node-runtime.ts'
 import { restoreRequest, routableUrl } from './odd-requests.ts'
 import { findPython, SPAWNER } from './python.ts'
@@ -134,13 +135,13 @@ const inWorkers = definePlugin({
       shared ??= createSetting(core, pool, spools ?? pool.directory, options)
       return shared
     }
-    core.hooks.handle.tap(name, ({ raw }, reply) => {
+    core.hooks.handle.tap(LAST, ({ raw }, reply) => {
       restoreRequest(raw)
       reply.hijack()
       new Exchange(raw, reply.raw as EngineResponse, setting(), reply).start()
       return true
     })
-    core.hooks.handleRaw.tap(name, (request, response) => {
+    core.hooks.handleRaw.tap(LAST, (request, response) => {
       new Exchange(request, response, setting()).start()
       return true
     })

@@ -50,6 +50,18 @@ test('are whole whatever becomes of the answer', async (context) => {
   assert.is((await server.request('/plain')).body, 'plain')
 })
 
+for (const order of ['before', 'after']) {
+  test(`are served whether the plugin is named ${order} the application or not`, async (context) => {
+    write(context, { 'a.txt': '0123456789' })
+    const plugins = [staticFiles({ alias: { '/files/': 'site' } }), wsgi(app as never)]
+    if (order === 'after') plugins.reverse()
+    const server = await createTestServer({ plugins, config: { chdir: context.folder } })
+    context.undo.push(() => server.close())
+    assert.is((await server.request('/files/a.txt')).body, '0123456789')
+    assert.is((await server.request('/plain')).body, 'plain')
+  })
+}
+
 test('leave methods and paths that no router knows to the log as they came', async (context) => {
   const accessLogfile = join(context.folder, 'access.log')
   const server = await serve(context, {

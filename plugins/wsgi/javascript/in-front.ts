@@ -6,6 +6,7 @@ import {
   isTapped,
   version,
 } from '../../../core/index.ts'
+import { LAST } from '../last.ts'
 import { restoreRequest, routableUrl } from '../odd-requests.ts'
 import { renderPage } from '../page.ts'
 import { adapt, nodeHandlerOf } from './adapters.ts'
@@ -49,12 +50,12 @@ function serveHandler(core: Core, app: unknown, kind: 'node' | 'fastify'): void 
     void attempt(() => handler(request, response, next), fail)
     return true as const
   }
-  core.hooks.handle.tap(name, ({ raw }, reply) => {
+  core.hooks.handle.tap(LAST, ({ raw }, reply) => {
     restoreRequest(raw)
     reply.hijack()
     return serve(raw, reply.raw)
   })
-  core.hooks.handleRaw.tap(name, serve)
+  core.hooks.handleRaw.tap(LAST, serve)
 }
 
 function sendPage(response: ServerResponse, status: number): void {
@@ -81,13 +82,13 @@ function serveApplication(core: Core, app: unknown, kind: 'wsgi' | 'fetch', root
     made ??= createSetting(core, adapted, rootPath)
     return made
   }
-  core.hooks.handle.tap(name, ({ raw }, reply) => {
+  core.hooks.handle.tap(LAST, ({ raw }, reply) => {
     restoreRequest(raw)
     reply.hijack()
     new FrontExchange(raw, reply.raw as EngineResponse, setting(), reply).start()
     return true
   })
-  core.hooks.handleRaw.tap(name, (request, response) => {
+  core.hooks.handleRaw.tap(LAST, (request, response) => {
     new FrontExchange(request, response, setting()).start()
     return true
   })
