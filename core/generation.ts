@@ -221,7 +221,7 @@ export class Generation {
     } catch (error) {
       failRequest(error as Error, request, response, hooks, this.#log)
     }
-    if (response.writableEnded || response.destroyed) return
+    if (response.headersSent || response.destroyed) return // a tap has begun the answer, though it may end later
     if (this.#retiring) response.shouldKeepAlive = false
     this.#routes.route(request, response)
   }

@@ -32,7 +32,7 @@ export default definePlugin({
     if (options.compress) {
       hooks.request.tap({ name, stage: LAST - 1 }, (request, response) => {
         const accepted = parseAccepted(request.headers['accept-encoding'] as string | undefined)
-        new CompressedAnswer(response, accepted, request.method === 'HEAD')
+        new CompressedAnswer(response as EngineResponse, accepted, request.method === 'HEAD')
       })
     } else {
       hooks.ready.tap({ name, stage: LAST }, (head) =>

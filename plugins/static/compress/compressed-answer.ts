@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import {
   type BrotliCompress,
   constants,
@@ -6,6 +5,7 @@ import {
   createGzip,
   type Gzip,
 } from 'node:zlib'
+import type { EngineResponse, PreparedHead } from '../../../core/index.ts'
 import { type Accepted, chooseCoding, weightOf } from '../codings.ts'
 import { AnswerFields, addVary, describeCompressed, isFit } from './fields.ts'
 
@@ -22,19 +22,19 @@ const BROTLI = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } }
  * the wire as soon as nothing follows them, and who writes is held back where the client does not keep up.
  */
 export class CompressedAnswer {
-  readonly #response: ServerResponse
+  readonly #response: EngineResponse
   readonly #accepted: Accepted
   readonly #isHead: boolean
-  readonly #writeHead: ServerResponse['writeHead']
+  readonly #writeHead: EngineResponse['writeHead']
   readonly #write: (chunk: unknown, encoding?: unknown, done?: Callback) => boolean
-  readonly #end: (chunk?: unknown, encoding?: unknown, done?: unknown) => ServerResponse
+  readonly #end: (chunk?: unknown, encoding?: unknown, done?: unknown) => EngineResponse
   #stream: Stream | undefined
   #flushKind = 0
   /** The length of what is not sent says nothing. */
   #isEmpty = false
   #willFlush = false
 
-  constructor(response: ServerResponse, accepted: Accepted, isHead: boolean) {
+  constructor(response: EngineResponse, accepted: Accepted, isHead: boolean) {
     this.#response = response
     this.#accepted = accepted
     this.#isHead = isHead
@@ -44,9 +44,10 @@ export class CompressedAnswer {
     response.writeHead = ((...args: [number]) => this.#begin(args)) as never
     response.write = ((...args: [unknown]) => this.#take(...args)) as never
     response.end = ((...args: [unknown]) => this.#finish(...args)) as never
+    if (response.sendPrepared) response.sendPrepared = (head, body) => this.#send(head, body)
   }
 
-  #begin(args: readonly unknown[], length?: number): ServerResponse {
+  #begin(args: readonly unknown[], length?: number): EngineResponse {
     const [status, second, third] = args as [number, unknown, unknown]
     const reason = typeof second === 'string' ? second : undefined
     const given = reason === undefined ? (third ?? second) : third
@@ -68,6 +69,12 @@ export class CompressedAnswer {
     if (weightOf(this.#accepted, coding) < weightOf(this.#accepted, 'identity')) return undefined
     describeCompressed(fields, coding)
     return coding
+  }
+
+  /** Whole, with text in latin-1. */
+  #send({ statusCode, fields }: PreparedHead, body: string | Uint8Array = ''): void {
+    this.#begin([statusCode, fields], body.length)
+    this.#finish(body, 'latin1')
   }
 
   #open(coding: string): void {
@@ -108,7 +115,7 @@ export class CompressedAnswer {
     return stream.write(copyOf(chunk, encoding), done)
   }
 
-  #finish(chunk?: unknown, encoding?: unknown, callback?: unknown): ServerResponse {
+  #finish(chunk?: unknown, encoding?: unknown, callback?: unknown): EngineResponse {
     const body = typeof chunk === 'function' || chunk === null ? undefined : chunk
     if (!this.#response.headersSent) {
       const bytes = body === undefined ? undefined : copyOf(body, encoding)

@@ -13,9 +13,15 @@ const GZIP = { headers: { 'Accept-Encoding': 'gzip' } }
 type Respond = (reply: FastifyReply, path: string) => unknown
 
 /** An application that answers past Fastify, as that in Python does. */
-const startApp = (context: Context, respond: Respond, options: object = {}) =>
-  start(context, { compress: true, ...options }, ({ hooks }: Core) => {
-    hooks.handle.tap('app', (request, reply) => {
+const startApp = (
+  context: Context,
+  respond: Respond,
+  options: object = {},
+  more: (core: Core) => void = () => {},
+) =>
+  start(context, { compress: true, ...options }, (core: Core) => {
+    more(core)
+    core.hooks.handle.tap('app', (request, reply) => {
       reply.hijack()
       respond(reply, request.url)
       return true
@@ -57,6 +63,32 @@ const whole: Respond = ({ raw }) => {
   ])
   raw.end(TEXT)
 }
+
+test('short texts stay as they are, in the fast lane too', async (context) => {
+  write(context, { 'a.txt': 'short' })
+  const site = await start(context, { alias: { '/': 'site' }, compress: true })
+  for (const lane of ['usual', 'fast', 'fast']) {
+    const { headers, body } = await site.ask('/a.txt', GZIP)
+    assert.equal(
+      [headers['content-encoding'], headers['content-length'], body],
+      [undefined, '5', 'short'],
+      lane,
+    )
+  }
+  assert.not.match(site.log(), /already sent/)
+})
+
+test('what a tap of request has begun is answered by nobody else, though it ends later', async (context) => {
+  const site = await startApp(context, whole, {}, ({ hooks }) => {
+    hooks.request.tap({ name: 'first', stage: 2_000_000 }, (_, response) => {
+      response.writeHead(200, { 'Content-Type': 'text/plain' })
+      response.end('begun'.repeat(1000))
+    })
+  })
+  const answer = await site.ask('/', GZIP)
+  assert.is(decoded(answer), 'begun'.repeat(1000))
+  assert.not.match(site.log(), /already sent|failed/)
+})
 
 test('answers of the application are compressed for who takes it', async (context) => {
   const site = await startApp(context, whole)
