@@ -201,7 +201,7 @@ export class Exchange implements Job {
   }
 
   get flushed(): boolean {
-    return this.#response.writableLength === 0 && !this.#spill
+    return this.#response.writableLength === 0 && this.#spill?.hasCopied !== false
   }
 
   cork(): void {

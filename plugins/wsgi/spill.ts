@@ -43,6 +43,11 @@ export class Spill {
     this.#limit = limit
   }
 
+  /** Whether it needs nothing any more of the buffers that it was given. */
+  get hasCopied(): boolean {
+    return this.#queue.length === 0 || this.#closed
+  }
+
   /** @returns false where no more should come before `wanted` is called. */
   write(bytes: Buffer, wanted: () => void): boolean {
     this.#queue.push(bytes)

@@ -59,6 +59,20 @@ function answer(what: 'read' | 'write', error: Error | null = null): void {
   done(error, error ? 0 : length, bytes)
 }
 
+test('needs what it was given until it has copied it', () => {
+  const spill = busy([])
+  assert.ok(spill.hasCopied)
+  spill.write(Buffer.alloc(100), () => {})
+  assert.not.ok(spill.hasCopied)
+  answer('write')
+  assert.ok(spill.hasCopied)
+  spill.write(Buffer.alloc(100), () => {})
+  spill.close()
+  assert.ok(spill.hasCopied, 'nor where its client has left')
+  answer('write')
+  answer('read')
+})
+
 for (const [first, second] of [
   ['write', 'read'],
   ['read', 'write'],
