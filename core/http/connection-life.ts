@@ -182,7 +182,10 @@ export class ConnectionLife {
       if (age >= limits.headTime) this.refuseUnread(0, `${this.preamble.name} took too long`)
     } else if (this.partial !== '') {
       if (age >= limits.headTime) this.refuse(408, 'head took too long')
-    } else if (age >= (this.isFresh ? limits.headTime : door.keepAlive)) this.socket.destroy()
+    } else if (age >= (this.isFresh ? limits.headTime : door.keepAlive)) {
+      this.clientCloses = true // as far as it is there at all
+      this.close()
+    }
   }
 
   /** No more requests on this connection: it ends when what was written has left. */
@@ -219,7 +222,7 @@ export class ConnectionLife {
     this.since = this.engine.now
     if (this.clientCloses || this.engine.limits.lingerTime === 0) {
       // not within the write's own callback: the stream would make an error, with its stack, for nobody
-      process.nextTick(destroy, this.socket)
+      process.nextTick(finish, this.socket)
     } else if (!this.socket.writableEnded) this.socket.end()
   }
 
@@ -255,7 +258,11 @@ export class ConnectionLife {
   }
 }
 
-const destroy = (socket: Socket) => socket.destroy()
+/** Over TLS the client is told that this is the end, and nothing was cut off (RFC 9112 §9.8). */
+function finish(socket: Socket): void {
+  if (!('encrypted' in socket)) socket.destroy()
+  else if (!socket.writableEnded) socket.end(() => socket.destroy())
+}
 
 /** Only a TCP socket can be reset; others have no better way than to end. */
 function resetSocket(socket: Socket): void {

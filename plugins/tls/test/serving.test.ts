@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { request as sendPlain } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
+import { type AddressInfo, connect as connectPlain, createServer } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { promisify } from 'node:util'
@@ -439,6 +440,45 @@ around('may be HTTP/2 with prior knowledge', async (context) => {
   const [error] = await once(refused, 'error')
   assert.match((error as NodeJS.ErrnoException).code ?? '', /ERR_HTTP2|ECONNRESET/)
 })
+
+/** The types of the records that come from the server, on a connection with TLS 1.2, where all of them show theirs. */
+async function recordsOf(server: TestServer, request: string): Promise<number[]> {
+  const wire: Buffer[] = []
+  const relay = createServer((socket) => {
+    const onward = connectPlain(Number(new URL(server.url).port), '127.0.0.1')
+    onward.on('data', (bytes) => wire.push(bytes))
+    for (const each of [socket, onward]) each.on('error', () => {})
+    socket.pipe(onward).pipe(socket)
+  }).listen(0, '127.0.0.1')
+  await once(relay, 'listening')
+  const { port } = relay.address() as AddressInfo
+  const options = { rejectUnauthorized: false, maxVersion: 'TLSv1.2' } as const
+  const socket = await handshake(`https://127.0.0.1:${port}`, options)
+  socket.write(request)
+  socket.resume()
+  await once(socket, 'close')
+  relay.close()
+  const types: number[] = []
+  const bytes = Buffer.concat(wire)
+  for (let at = 0; at < bytes.length; at += 5 + bytes.readUInt16BE(at + 3)) {
+    types.push(bytes[at] as number)
+  }
+  return types
+}
+
+const ALERT = 21
+
+for (const [what, request] of [
+  ['an answer that is the last', 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'],
+  ['an answer to HTTP/1.0', 'GET / HTTP/1.0\r\n\r\n'],
+  ['a refusal', 'GET / HTTP/1.1\r\n\r\n'],
+  ['the time for a next request', 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'],
+] as const) {
+  protocols(`say after ${what} that nothing was cut off (RFC 9112 §9.8)`, async (context) => {
+    const server = await context.serve({}, { keepAlive: 0.2 })
+    assert.is((await recordsOf(server, request)).at(-1), ALERT)
+  })
+}
 
 protocols.run()
 choice.run()
