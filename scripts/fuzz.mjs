@@ -224,6 +224,12 @@ function mutateNumber(raw, random) {
     number * 10,
     `0${digits}`,
     number.toString(16),
+    `+${digits}`,
+    `-${digits}`,
+    ` ${digits}`,
+    `${digits} `,
+    `0x${digits}`,
+    `${digits}, ${digits}`,
   ]
   return raw.slice(0, index) + values[random(values.length)] + raw.slice(index + digits.length)
 }

@@ -76,10 +76,11 @@ export function parseHead(text: string, from: number, limits: Limits, head: Head
     at += 2
   }
   at = parseRequestLine(text, at, limits, head)
-  if (at < 0) return at
-  head.fields = []
-  head.dropped = undefined
-  at = parseFields(text, at, limits, head)
+  if (at >= 0) {
+    head.fields = []
+    head.dropped = undefined
+    at = parseFields(text, at, limits, head)
+  }
   if (at === INCOMPLETE && text.length - from > limits.head) return tooLarge(head)
   if (at < 0) return at
   if (at - from > limits.head) return tooLarge(head)

@@ -181,6 +181,7 @@ bodies('chunked without end close the connection after the limit', async ({ open
   await client.until('ok')
   client.send(`400\r\n${'x'.repeat(1024)}\r\n`.repeat(3))
   await client.rest()
+  assert.equal(stage.door.refusals, [], 'not because the rest is slow')
 })
 
 bodies('at the limit pass, past it get 413 before the application is asked', async ({ open }) => {
@@ -337,6 +338,18 @@ continues('is not answered again by a client that has begun', async ({ open }) =
   const client = await stage.connect()
   client.send(`${EXPECT}hello`)
   assert.match(await client.until('hello'), /^HTTP\/1\.1 200/)
+})
+continues('is not answered behind the head of an answer', async ({ open }) => {
+  const stage = await open((request, response) => {
+    response.writeHead(200, { 'Content-Length': 5 })
+    response.flushHeaders()
+    request.once('readable', () => request.pipe(response as never))
+  })
+  const client = await stage.connect()
+  client.send(EXPECT)
+  await client.until('\r\n\r\n')
+  client.send('hello')
+  assert.match(await client.rest(), /^hello$/)
 })
 continues.run()
 

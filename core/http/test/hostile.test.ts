@@ -393,6 +393,26 @@ test('a head that comes byte by byte is parsed again at the ends of its lines al
   socket.destroy()
 })
 
+test('who sends on without waiting for answers is slowed down, and read on after the answer', async () => {
+  const answers: (() => void)[] = []
+  const { add } = crowd({ connectionsPerAddress: 0 }, (_, response) => {
+    answers.push(() => response.end('ok'))
+  })
+  const socket = add()
+  const next = get(`/${'x'.repeat(1000)}`)
+  socket.receive(get())
+  for (let size = 0; size <= 65_536; size += next.length) {
+    assert.is(socket.isPaused(), false)
+    socket.receive(next)
+  }
+  assert.is(socket.isPaused(), true)
+  while (socket.isPaused()) {
+    await settled()
+    answers.shift()?.()
+  }
+  socket.destroy()
+})
+
 test('a flood of requests in one packet costs no more than they are', async () => {
   const { add } = crowd({ connectionsPerAddress: 0, requests: 0 }, (request, response) => {
     setImmediate(() => response.end(request.url))

@@ -1,9 +1,12 @@
+import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { ParsedHead } from '../door.ts'
 import type { EngineOptions } from '../engine.ts'
+import { resolveLimits } from '../limits.ts'
 import { PreparedAnswer, prepareHead } from '../prepared-head.ts'
+import { WriteRate } from '../write-rate.ts'
 import { type Client, get, type Handler, parseAnswer, post, Stage, sleep } from './wire.ts'
 
 interface Context {
@@ -66,6 +69,7 @@ sizes('of the whole head: 431', async ({ open }) => {
   const stage = await open({ head: head.length })
   assert.is(await statusOf(stage, head), 200)
   assert.is(await statusOf(stage, get('/', `${CLOSE}X: ${'a'.repeat(21)}\r\n`)), 431)
+  assert.is(await statusOf(stage, get(`/${'a'.repeat(head.length)}`)), 431, 'in the first line')
 })
 
 sizes('of trailers: 431', async ({ open }) => {
@@ -74,6 +78,23 @@ sizes('of trailers: 431', async ({ open }) => {
     `POST / HTTP/1.1\r\nHost: a\r\n${CLOSE}Transfer-Encoding: chunked\r\n\r\n0\r\nX: ${'a'.repeat(size)}\r\n\r\n`
   assert.is(await statusOf(stage, request(15)), 200)
   assert.is(await statusOf(stage, request(16)), 431)
+})
+
+sizes('hold for a line that never ends, too', async ({ open }) => {
+  const stage = await open({ requestLine: 30, fieldSize: 30, trailers: 20, chunkExtensions: 20 })
+  const chunked = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
+  const endless = 'a'.repeat(40)
+  for (const [begun, status] of [
+    ['', 414],
+    ['GET /', 414],
+    ['GET / HTTP/1.1\r\n', 431],
+    ['GET / HTTP/1.1\r\nX: ', 431],
+    [`${chunked}0\r\n`, 431],
+    [`${chunked}0\r\nX: `, 431],
+    [`${chunked}1;`, 400],
+  ] as const) {
+    assert.is(await statusOf(stage, begun + endless), status, begun)
+  }
 })
 
 sizes('of chunk extensions, all together: 400', async ({ open }) => {
@@ -184,19 +205,23 @@ times('of a client that does not read its answer end the connection', async ({ o
 })
 
 times('of an answer in one piece go by what has left of it', async ({ open }) => {
-  const stage = await open({ rateTime: 300, readRate: 1000 }, (_, response) => {
-    response.end(Buffer.alloc(256 * 1_048_576))
+  const size = 64 * 1_048_576
+  let sending: Socket | undefined
+  const stage = await open({}, (_, response) => {
+    sending = response.socket as Socket
+    response.end(Buffer.alloc(size))
   })
-  const client = await stage.connect()
-  const { socket } = client
-  socket.on('data', () => {
-    socket.pause()
-    setTimeout(() => socket.resume(), 10)
-  })
+  const { socket } = await stage.connect()
+  socket.pause()
   socket.write(get())
-  await sleep(1200) // several times as long as they are measured over
-  assert.equal(stage.door.refusals, [])
-  assert.is(client.ended, false)
+  while (sending === undefined) await sleep(1)
+  const { rateTime } = resolveLimits({})
+  const rate = new WriteRate(sending, 0)
+  socket.resume()
+  while (socket.bytesRead < size / 2) await once(socket, 'data')
+  socket.pause()
+  assert.is(sending.writableLength > size, true, 'it is one piece')
+  assert.is(rate.isTooSlow(sending, rateTime, resolveLimits({})), false)
 })
 
 times('do not end an answer that the application takes long for', async ({ open }) => {
