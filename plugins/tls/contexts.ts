@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
+import { BadCertificate } from './errors.ts'
 import type { Identity } from './identity.ts'
 import { NameTable, namesOf } from './names.ts'
 
@@ -27,7 +28,7 @@ export class Contexts {
   /** Where there is one for whatever name. */
   readonly #only: Context | undefined
 
-  /** @throws where OpenSSL cannot use one of them */
+  /** @throws WSGI_CORE_TLS_BAD_CERTIFICATE where OpenSSL cannot use one of them */
   constructor(
     identities: readonly Identity[],
     options: SecureContextOptions,
@@ -36,6 +37,7 @@ export class Contexts {
     this.#options = options
     const candidates = identities.map(createCandidate)
     for (const candidate of candidates) {
+      this.#check(candidate)
       for (const name of candidate.names) this.#table.add(name, candidate)
     }
     const [first] = candidates
@@ -43,7 +45,16 @@ export class Contexts {
       first === undefined || refusesUnknown ? undefined : this.#make(this.#withCompanions(first))
     for (const { names } of candidates) for (const name of names) this.find(exampleOf(name))
     this.#only = this.#made.size === 1 ? this.#fallback : undefined
-    for (const { options } of this.#made.values()) createSecureContext(options)
+  }
+
+  /** Each by itself: it depends on the name which of them come together. */
+  #check(candidate: Candidate): void {
+    try {
+      createSecureContext(this.#optionsFor([candidate]))
+    } catch (error) {
+      const { file } = candidate.identity
+      throw Object.assign(new BadCertificate(file, (error as Error).message), { cause: error })
+    }
   }
 
   /** undefined: no certificate is shown for this name. */

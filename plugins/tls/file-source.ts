@@ -2,9 +2,9 @@ import { resolve } from 'node:path'
 import type { Core } from '../../core/index.ts'
 import type { TlsOptions } from './config.ts'
 import { BadCertificate, NoCertificate } from './errors.ts'
-import { FileWatch } from './file-watch.ts'
+import { FileWatch, fingerprint } from './file-watch.ts'
 import { readText } from './files.ts'
-import { type Identity, splitChain } from './identity.ts'
+import { type Identity, parseCertificate, splitChain } from './identity.ts'
 import { type Finding, inspect } from './inspection.ts'
 import type { TlsLife } from './life.ts'
 import { filesOf, type Material, readIdentities } from './material.ts'
@@ -29,6 +29,9 @@ export class FileSource implements Source {
   readonly #life: TlsLife
   readonly #log: ReturnType<Core['logger']>
   readonly #name: string
+  /** What was loaded last, and what its files held then. */
+  #loaded: Material | undefined
+  #seen = ''
 
   constructor(core: Core, name: string, options: TlsOptions, life: TlsLife) {
     this.#core = core
@@ -40,9 +43,12 @@ export class FileSource implements Source {
 
   /** @throws WSGI_CORE_TLS_… where it cannot be used. */
   async load(): Promise<Material> {
+    const seen = fingerprint(this.#files)
     const material = await this.#read()
     createSettings(this.#options, material)
     this.#say(material, ['error', 'warn', 'info'])
+    this.#loaded = material
+    this.#seen = seen
     return material
   }
 
@@ -55,14 +61,18 @@ export class FileSource implements Source {
         },
         (err) => this.#log.error({ err }, 'the new certificate cannot be used; the old one stays'),
       )
-    const watch = new FileWatch(filesOf(this.#options, this.#core.cwd), () => void reread())
+    const watch = new FileWatch(this.#files, this.#seen, () => void reread())
     const stopRotation = this.#rotate(changed)
-    const daily = setInterval(() => void this.#remind(), DAY).unref()
+    const daily = setInterval(() => this.#remind(), DAY).unref()
     this.#core.defer(this.#name, () => {
       watch.close()
       stopRotation()
       clearInterval(daily)
     })
+  }
+
+  get #files(): string[] {
+    return filesOf(this.#options, this.#core.cwd)
   }
 
   async #read(): Promise<Material> {
@@ -82,8 +92,9 @@ export class FileSource implements Source {
   #readAuthorities(file: string | null): string | undefined {
     if (file === null) return undefined
     const pem = readText(resolve(this.#core.cwd, file))
-    if (splitChain(pem).length === 0)
-      throw new BadCertificate(file, 'no certificate in PEM is in it')
+    const authorities = splitChain(pem)
+    if (authorities.length === 0) throw new BadCertificate(file, 'no certificate in PEM is in it')
+    for (const authority of authorities) parseCertificate(file, authority)
     return pem
   }
 
@@ -95,20 +106,17 @@ export class FileSource implements Source {
     return this.#life.ticketKey(this.#period)
   }
 
-  /** @returns how to stop it. */
+  /** What is in use gets another key; files that cannot be used at present are no hindrance. @returns how to stop it. */
   #rotate(changed: (material: Material) => void): () => void {
     if (this.#period === 0) return () => {}
     let timer: NodeJS.Timeout
     const wait = () => {
       const time = Math.min(LONGEST, this.#life.untilRotation(this.#period) + 1)
-      timer = setTimeout(() => void turn(), time).unref()
+      timer = setTimeout(turn, time).unref()
     }
-    const turn = async () => {
-      try {
-        changed(await this.#read())
-      } catch (err) {
-        this.#log.error({ err }, 'the key of session tickets stays as it is')
-      }
+    const turn = () => {
+      this.#loaded = { ...(this.#loaded as Material), ticketKey: this.#ticketKey() }
+      changed(this.#loaded)
       wait()
     }
     wait()
@@ -116,9 +124,8 @@ export class FileSource implements Source {
   }
 
   /** Certificates end while the server runs. */
-  async #remind(): Promise<void> {
-    const material = await this.#read().catch(() => undefined) // its change has been said
-    if (material) this.#say(material, ['error', 'warn'])
+  #remind(): void {
+    this.#say(this.#loaded as Material, ['error', 'warn'])
   }
 
   #say({ identities }: Material, levels: readonly Finding['level'][]): void {

@@ -17,12 +17,14 @@ export class FileWatch {
   #pending: NodeJS.Timeout | undefined
   #seen: string
 
-  constructor(files: readonly string[], changed: () => void) {
+  /** @param seen the fingerprint of what is known: a change since then counts, too. */
+  constructor(files: readonly string[], seen: string, changed: () => void) {
     this.#files = files
     this.#changed = changed
-    this.#seen = this.#fingerprint()
+    this.#seen = seen
     this.#watchFolders()
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY).unref()
+    this.#hear()
   }
 
   close(): void {
@@ -63,18 +65,19 @@ export class FileWatch {
   }
 
   #look(): void {
-    const now = this.#fingerprint()
+    const now = fingerprint(this.#files)
     if (now === this.#seen) return
     this.#seen = now
     this.#watchFolders()
     this.#changed()
   }
+}
 
-  #fingerprint(): string {
-    const hash = createHash('sha256')
-    for (const file of this.#files) hash.update(contentOf(file)).update('\0')
-    return hash.digest('hex')
-  }
+/** Of what these files hold now. */
+export function fingerprint(files: readonly string[]): string {
+  const hash = createHash('sha256')
+  for (const file of files) hash.update(contentOf(file)).update('\0')
+  return hash.digest('hex')
 }
 
 function contentOf(file: string): Buffer | string {

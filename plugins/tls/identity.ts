@@ -28,8 +28,9 @@ export const splitChain = (pem: string): string[] => pem.match(CERTIFICATES) ?? 
 export function loadPem(file: string, keys: readonly PrivateKey[]): Identity {
   const [leaf, ...others] = splitChain(readText(file))
   if (leaf === undefined) throw new BadCertificate(file, 'no certificate in PEM is in it')
-  const found = findKey(parse(file, leaf), keys)
-  if (!found) throw mismatch(file, others, keys)
+  const certificates = [leaf, ...others].map((pem) => parseCertificate(file, pem))
+  const found = findKey(certificates[0] as X509Certificate, keys)
+  if (!found) throw mismatch(file, certificates, keys)
   const { key, isExposed } = found
   return {
     file,
@@ -40,8 +41,12 @@ export function loadPem(file: string, keys: readonly PrivateKey[]): Identity {
   }
 }
 
-function mismatch(file: string, others: readonly string[], keys: readonly PrivateKey[]): Error {
-  const isLater = others.some((pem) => findKey(parse(file, pem), keys))
+function mismatch(
+  file: string,
+  certificates: readonly X509Certificate[],
+  keys: readonly PrivateKey[],
+): Error {
+  const isLater = certificates.some((each) => findKey(each, keys))
   if (isLater) {
     return new BadCertificate(file, "the chain is in the wrong order; the server's own comes first")
   }
@@ -52,7 +57,8 @@ function mismatch(file: string, others: readonly string[], keys: readonly Privat
   )
 }
 
-function parse(file: string, pem: string): X509Certificate {
+/** @throws WSGI_CORE_TLS_BAD_CERTIFICATE */
+export function parseCertificate(file: string, pem: string): X509Certificate {
   try {
     return new X509Certificate(pem)
   } catch (error) {

@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-export type Kind = 'ec' | 'rsa' | 'ed25519'
+export type Kind = 'ec' | 'rsa' | 'weak' | 'ed25519'
 
 export interface CertificateOptions {
   readonly names?: readonly string[]
@@ -27,6 +27,8 @@ export interface Issued {
 const KINDS: Record<Kind, readonly string[]> = {
   ec: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'],
   rsa: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
+  /** Less than OpenSSL takes. */
+  weak: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:512'],
   ed25519: ['-algorithm', 'ED25519'],
 }
 

@@ -5,6 +5,7 @@ import { config, type TlsOptions } from '../config.ts'
 import { inspect } from '../inspection.ts'
 import { readIdentities } from '../material.ts'
 import { NameTable, namesOf } from '../names.ts'
+import { createSettings } from '../settings.ts'
 import { Authority } from './authority.ts'
 
 const defaults = Object.fromEntries(
@@ -116,6 +117,27 @@ loading('that are missing, empty or damaged are refused, each in its own words',
   assert.match(fault(context, { certfile: ['empty.pem'], keyfile }), /BAD_CERTIFICATE .*no certifi/)
   assert.match(fault(context, { certfile: ['damaged.pem'], keyfile }), /BAD_CERTIFICATE .*damaged/)
   assert.match(fault(context, { certfile: ['good.pem'] }), /BAD_KEY .*no private key/)
+  authority.write('chain.pem', authority.read('good.pem') + authority.read('damaged.pem'))
+  assert.match(fault(context, { certfile: ['chain.pem'], keyfile }), /BAD_CERTIFICATE .*damaged/)
+})
+
+loading('that OpenSSL does not take are refused, also where a better one hides them', (context) => {
+  const { authority } = context
+  const ticketKey = Buffer.alloc(48).toString('base64')
+  const fault = (...certfile: string[]): string => {
+    const keyfile = certfile.map((file) => file.replace('.pem', '.key'))
+    const identities = read(context, { certfile, keyfile })
+    try {
+      createSettings(defaults, { identities, ca: undefined, ticketKey })
+    } catch (error) {
+      return `${(error as { code: string }).code} ${(error as Error).message}`
+    }
+    throw new Error('they can be used')
+  }
+  authority.issue('exact', { names: ['example.weak.test'], kind: 'rsa' })
+  authority.issue('weak', { names: ['*.weak.test'], kind: 'weak' })
+  assert.match(fault('weak.pem'), /^WSGI_CORE_TLS_BAD_CERTIFICATE .*weak.pem.*key too small/)
+  assert.match(fault('exact.pem', 'weak.pem'), /^WSGI_CORE_TLS_BAD_CERTIFICATE .*weak.pem/)
 })
 
 loading('staples that are none are refused', (context) => {

@@ -72,6 +72,39 @@ processes(
 )
 
 processes(
+  'has another key of tickets for all fronts in time, though the new certificate cannot be used',
+  async (context) => {
+    const server = await context.serve(['--fronts', '2', '--tls-ticket-rotation', '2'])
+    const { ca } = context
+    context.authority.issue('weak', { kind: 'weak' })
+    install(context, 'weak')
+    await server.line(/the old one stays/)
+    const session = async () => {
+      const socket = await handshake(server.url, { ca })
+      const issued = once(socket, 'session')
+      socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+      const [made] = await issued
+      socket.destroy()
+      return made
+    }
+    const isTaken = async (session: Buffer) => {
+      const socket = await handshake(server.url, { ca, session })
+      const isReused = socket.isSessionReused()
+      socket.destroy()
+      return isReused
+    }
+    let last = await session()
+    await until('a session is resumed', async () => {
+      last = await session()
+      return isTaken(last)
+    })
+    await until('it is resumed no more', async () => !(await isTaken(last)))
+    assert.is(await shown(server, ca), 'localhost')
+    assert.not.match(server.log(), /unforeseen|is replaced/)
+  },
+)
+
+processes(
   'fails with several fronts as with one: at the start, with what is wrong',
   async (context) => {
     const args = ['--fronts', '2', '--cert-reqs', 'required']

@@ -111,6 +111,22 @@ change(
   },
 )
 
+change('is seen though its file changes before the server listens', async (context) => {
+  const { authority, ca } = context
+  const [certfile, keyfile] = [[authority.path('live.pem')], [authority.path('live.key')]]
+  const late = definePlugin({
+    name: 'late',
+    apply: (core) => core.hooks.beforeListen.tap('late', () => install(context, 'second')),
+  })
+  const server = await createTestServer({ plugins: [tls({ certfile, keyfile }), late] })
+  try {
+    await logged({ ...context, server }, /certificates were changed, and are in use/)
+    assert.is(await shown({ ...context, server, ca }), 'second')
+  } finally {
+    await server.close()
+  }
+})
+
 change('leaves session tickets as they were', async (context) => {
   const { server, ca } = context
   const first = await handshake(server.url, { ca })
@@ -159,7 +175,7 @@ change(
 
 const tickets = suite('the key of session tickets')
 
-tickets('is another one after a while', async () => {
+tickets('is another one after a while, whatever has become of the files', async () => {
   const authority = new Authority()
   const { cert, key } = authority.issue('main')
   const plugin = tls({ certfile: [cert], keyfile: [key], ticketRotation: 1 })
@@ -173,9 +189,11 @@ tickets('is another one after a while', async () => {
     first.destroy()
     const resumes = async () => {
       const socket = await handshake(server.url, { ca, session })
+      const isReused = socket.isSessionReused()
       socket.destroy()
-      return socket.isSessionReused()
+      return isReused
     }
+    authority.write('main.pem', 'nonsense')
     while (await resumes()) await new Promise((resolve) => setTimeout(resolve, 50))
   } finally {
     await server.close()
