@@ -35,12 +35,15 @@ function describe(socket: TLSSocket): string {
   return text
 }
 
+/** Names are of ASCII (RFC 6066 §3), yet OpenSSL takes whatever a client sends but for NUL. */
+const NAME = /^[!-~]+$/
+
 function describeHandshake(socket: TLSSocket): Record<string, string> {
   const sni = socket.servername
   return {
     SSL_PROTOCOL: socket.getProtocol() ?? '',
     SSL_CIPHER: socket.getCipher()?.name ?? '',
-    ...(typeof sni === 'string' && sni !== '' && { SSL_TLS_SNI: sni }),
+    ...(typeof sni === 'string' && NAME.test(sni) && { SSL_TLS_SNI: sni }),
     SSL_SESSION_RESUMED: socket.isSessionReused() ? 'Resumed' : 'Initial',
   }
 }

@@ -4,7 +4,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import * as assert from 'uvu/assert'
-import { openHttp2 } from './client.ts'
+import { get, openHttp2 } from './client.ts'
 import { type Context, wsgiSuite } from './site.ts'
 import { needs } from './tools.ts'
 
@@ -27,6 +27,17 @@ async function curl({ authority }: Context, url: string, ...args: string[]) {
 }
 
 const environs = wsgiSuite('an application over TLS')
+
+environs('is not told of a name that could be none of a host', async (context) => {
+  const { url } = await context.shared()
+  const named = async (servername: string) => {
+    const options = { ca: context.ca, servername, checkServerIdentity: () => undefined }
+    return JSON.parse((await get(url, options)).body).SSL_TLS_SNI
+  }
+  assert.is(await named('a_b.test'), 'a_b.test')
+  assert.is(await named('a\r\nb'), undefined)
+  assert.is(await named('é.test'), undefined)
+})
 
 for (const [version, flag] of [
   ['HTTP/1.1', '--http1.1'],
