@@ -112,7 +112,7 @@ export class Http2Connection extends ConnectionLife {
     const stream = this.#body
     this.#body = undefined
     if (stream === undefined || (this.#bodyFlags & FLAG.endStream) === 0) return
-    const code = stream.end([])
+    const code = stream.bodyEnded([])
     if (code !== CODE.noError) this.faultOfStream(stream.id, code)
   }
 
@@ -152,7 +152,7 @@ export class Http2Connection extends ConnectionLife {
     if (this.#block.decoder.isTooLarge || sizeOf(trailers) > this.limits.trailers) {
       return stream.refuse({ status: 431, reason: 'trailers too large' })
     }
-    const code = stream.end(trailers)
+    const code = stream.bodyEnded(trailers)
     if (code !== CODE.noError) this.faultOfStream(id, code)
   }
 

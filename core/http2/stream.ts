@@ -64,9 +64,24 @@ export class Http2Stream extends Outgoing implements StreamSource, AnswerSink {
     return this.pending
   }
 
+  get remoteAddress(): string | undefined {
+    return this.#connection.socket.remoteAddress
+  }
+
   cork(): void {}
 
   uncork(): void {}
+
+  /** As a socket's: who ends the connection of its answer means this request, and no other. */
+  destroy(error?: Error): this {
+    this.response?.destroy(error)
+    return this
+  }
+
+  /** As a socket's; what was written before goes out. */
+  end(): this {
+    return this.destroy()
+  }
 
   /** As a socket's, for who has nothing to write but wants to know when all else has left. */
   write(bytes: string | Uint8Array, encoding?: unknown, callback?: Callback): boolean {
@@ -157,7 +172,7 @@ export class Http2Stream extends Outgoing implements StreamSource, AnswerSink {
   }
 
   /** @returns an error code where the body is not as long as it was announced. */
-  end(trailers: string[]): number {
+  bodyEnded(trailers: string[]): number {
     if (this.#declared >= 0 && this.#size !== this.#declared) return CODE.protocol
     this.hasEnded = true
     const { request } = this

@@ -16,7 +16,15 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import * as assert from 'uvu/assert'
 import { adoptExpress } from '../../http/adopt.ts'
 import { MEGABYTE, makeFiles, openFiles, sha } from '../../http/test/fixtures-ecosystem/folder.ts'
-import { ask, type Context, type Fields, type Handler, http2Suite, send } from './harness.ts'
+import {
+  ask,
+  type Context,
+  closed,
+  type Fields,
+  type Handler,
+  http2Suite,
+  send,
+} from './harness.ts'
 
 /** Fastify on HTTP/2, as a generation has it. */
 async function open(
@@ -187,6 +195,31 @@ plugins('replies may be streams, hijacked, raw, and errors', async (context) => 
     versions: ['2.0', 2, 0],
     ...{ ip: '127.0.0.1', host: 'shop.test:81', protocol: 'http', remote: '127.0.0.1' },
   })
+})
+
+plugins("may end an answer by what stands for its socket, which is no other's", async (context) => {
+  const session = await open(context, (app) => {
+    app.get('/', async (_, { raw }) => raw.socket?.remoteAddress)
+    app.get('/destroy', (_, reply) => {
+      reply.hijack()
+      reply.raw.socket?.destroy()
+    })
+    app.get('/end', (_, reply) => {
+      reply.hijack()
+      reply.raw.write('some')
+      reply.raw.socket?.end()
+    })
+  })
+  const destroyed = send(session, { ':path': '/destroy' })
+  await closed(destroyed)
+  assert.is(destroyed.rstCode, constants.NGHTTP2_INTERNAL_ERROR)
+  const ended = send(session, { ':path': '/end' })
+  const pieces: Buffer[] = []
+  ended.on('data', (piece) => pieces.push(piece))
+  await closed(ended)
+  assert.is(ended.rstCode, constants.NGHTTP2_INTERNAL_ERROR)
+  assert.is(Buffer.concat(pieces).toString(), 'some')
+  assert.is((await ask(session)).body, '127.0.0.1')
 })
 
 plugins('hear of a client that has left, in each of the ways', async (context) => {
