@@ -21,7 +21,7 @@ export class Lobby {
 
   set time(milliseconds: number) {
     this.#time = milliseconds
-    this.#restart()
+    if (this.#timer !== undefined) this.#restart()
   }
 
   get size(): number {
