@@ -163,16 +163,21 @@ export default workers
 const kindOf = (options: { workerClass: string; threads: number }) =>
   options.threads > 1 ? 'gthread' : options.workerClass
 
-type WorkerOptions = Omit<PoolOptions, 'count' | 'gracefulTimeout' | 'generation'> & {
+type WorkerOptions = Omit<PoolOptions, 'count' | 'gracefulTimeout' | 'generation' | 'lost'> & {
   readonly count: number | 'auto'
   readonly workerClass: string
 }
 
-const settingsOf = ({ options, generation }: Core, settings: WorkerOptions): PoolOptions => ({
+const settingsOf = (core: Core, settings: WorkerOptions): PoolOptions => ({
   ...settings,
   count: settings.count === 'auto' ? availableParallelism() : settings.count,
-  gracefulTimeout: options.gracefulTimeout,
-  generation,
+  gracefulTimeout: core.options.gracefulTimeout,
+  generation: core.generation,
+  lost: () => {
+    core.reload().catch((err) => {
+      core.logger(name).error({ err }, 'the reload failed; the server goes on as it was')
+    })
+  },
 })
 
 function announce(core: Core, options: WorkerOptions): void {

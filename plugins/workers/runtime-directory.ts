@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { lutimes, mkdtempSync, readdir, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { NoRuntimeDirectory } from './errors.ts'
@@ -6,6 +6,9 @@ import { markOwner, PREFIX, removeLeftovers } from './leftovers.ts'
 
 /** The path of a Unix socket in the folder must fit into `sun_path`, 108 bytes with its end. */
 const LONGEST = 70
+
+/** Milliseconds; what cleans folders for temporary files takes what is some days old. */
+const REFRESH_EVERY = 3_600_000
 
 /** Where this process has looked for what crashed servers left. */
 const cleaned = new Set<string>()
@@ -24,6 +27,7 @@ export const folderAt = (path: string): Folder => ({ path, file: (name) => join(
  */
 export class RuntimeDirectory implements Folder {
   readonly path: string
+  readonly #timer = setInterval(() => this.refresh(), REFRESH_EVERY).unref()
 
   constructor(parent = defaultParent()) {
     try {
@@ -31,6 +35,7 @@ export class RuntimeDirectory implements Folder {
       cleaned.add(parent)
       this.path = mkdtempSync(join(resolve(parent), PREFIX)) // mkdtemp makes it 0700
     } catch (error) {
+      clearInterval(this.#timer)
       throw noFolder(parent, error)
     }
     this.fill(() => markOwner(this.path))
@@ -50,7 +55,16 @@ export class RuntimeDirectory implements Folder {
     return join(this.path, name)
   }
 
+  /** All of it is in use, however long it lies there. */
+  refresh(): void {
+    const now = new Date()
+    readdir(this.path, (_, names = []) => {
+      for (const name of ['', ...names]) lutimes(this.file(name), now, now, () => {})
+    })
+  }
+
   remove(): void {
+    clearInterval(this.#timer)
     rmSync(this.path, { recursive: true, force: true })
   }
 }

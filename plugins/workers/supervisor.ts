@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { Crew } from './crew.ts'
 import { deferred } from './deferred.ts'
@@ -29,6 +31,8 @@ export interface SupervisorOptions {
   /** What the processes print goes to the log. */
   readonly captureOutput: boolean
   readonly generation: number
+  /** The pool's files are gone, and with them the way for new workers; another pool is needed. */
+  readonly lost: () => void
 }
 
 /** What a supervisor works with; others see to its end. */
@@ -48,6 +52,8 @@ const MOST_THREADS = 2048
 const BOOTING_BESIDE = Math.max(1, Math.floor(availableParallelism() / 2))
 /** One coarse wheel for all time limits, in milliseconds. */
 const TICK = 250
+/** Every new worker opens them; they are there before the first one is. */
+const FILES = ['scoreboard', 'bodies']
 /** Between two attempts to boot a worker that keeps dying: doubled each time, up to the last. */
 const FIRST_BACK_OFF = 100
 const LAST_BACK_OFF = 10_000
@@ -72,6 +78,7 @@ export class Supervisor {
   #timer: NodeJS.Timeout | undefined
   #isReady = false
   #stopping = false
+  #isLost = false
   #ended = false
   /** When the spawner itself must be gone. */
   #killSpawnerAt = Number.POSITIVE_INFINITY
@@ -352,6 +359,7 @@ export class Supervisor {
     this.#watch.checkTimes()
     this.#stoppedWatch.check(now, () => this.#processes())
     this.#missOrphans()
+    this.#missFiles()
     if (now > this.#killSpawnerAt) this.#spawner.kill()
   }
 
@@ -370,6 +378,16 @@ export class Supervisor {
       const unknown = { code: null, signal: null, traceback: '' }
       this.#onExited({ event: 'exited', worker: number, pid, ...unknown })
     }
+  }
+
+  /** Who removes what lies in a folder for temporary files asks nobody. */
+  #missFiles(): void {
+    const { directory } = this.#place
+    if (this.#isLost || this.#stopping || FILES.every((name) => existsSync(join(directory, name))))
+      return
+    this.#isLost = true
+    this.#log.error({ directory }, 'the files of the workers were removed; the server reloads')
+    this.#options.lost()
   }
 
   #countReaders(): void {

@@ -47,7 +47,10 @@ export class AnswerPipes {
 export const frontSocket = (directory: string, front: number) =>
   join(directory, `front-${front}.sock`)
 
-/** Whether nobody listens at a front's socket. One that is about to be gone may still take a connection, but ends it. */
+/**
+ * Whether nobody listens at a front's socket. One that is about to be gone may still take a connection, but ends it.
+ * A dead one leaves its socket's file: who removes that has removed more, and the front may live.
+ */
 export function isDead(directory: string, front: number): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = connect(frontSocket(directory, front))
@@ -57,7 +60,7 @@ export function isDead(directory: string, front: number): Promise<boolean> {
       resolve(dead)
     }
     const timer = setTimeout(settle, PROBE_MS, false)
-    probe.on('error', () => settle(true))
+    probe.on('error', ({ code }: NodeJS.ErrnoException) => settle(code !== 'ENOENT'))
     probe.on('end', () => settle(true))
     probe.resume()
   })

@@ -53,14 +53,14 @@ def shorten(text: str, keep: int) -> str:
 
 def format_error(error: BaseException) -> str:
     """The traceback of `error` without the frames of this package and of the import system that precede the app's."""
-    import traceback
-
     trace = error.__traceback__
     while trace is not None and is_internal(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     if trace is None and not isinstance(error, SyntaxError):
         trace = error.__traceback__
     try:
+        import traceback  # an app may have taken away what that needs: descriptors, the root folder
+
         return "".join(traceback.format_exception(type(error), error, trace))
     except Exception as failure:  # an exception's own __str__ or __repr__ may fail in any way
         return f"{type(error).__name__} (its traceback cannot be shown: {type(failure).__name__})\n"

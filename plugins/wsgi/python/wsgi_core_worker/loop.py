@@ -106,7 +106,10 @@ def front_socket(directory: str, front: int) -> str:
 
 
 def is_dead(path: str) -> bool:
-    """Whether nobody listens there. A front that is about to be gone may still take a connection, but ends it."""
+    """Whether nobody listens there. A front that is about to be gone may still take a connection, but ends it.
+
+    A dead one leaves its socket's file: who removes that has removed more, and the front may live.
+    """
     import socket
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -116,8 +119,8 @@ def is_dead(path: str) -> bool:
             return not probe.recv(1)
         except (socket.timeout, TimeoutError):
             return False
-        except OSError:
-            return True
+        except OSError as error:
+            return error.errno != errno.ENOENT
 
 
 def serve(lane: Lane, life, app, base: dict) -> None:
