@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, type Stats, statSync, writeSync } from 'node:fs'
+import { close, constants, fstatSync, openSync, type Stats, statSync, writeSync } from 'node:fs'
 import { CannotOpenLog } from '../errors.ts'
 import { hasCode, reasonOf } from './text.ts'
 
@@ -89,7 +89,7 @@ function describe(fd: number, isOwn: boolean): Target {
 }
 
 export function closeTarget({ fd, isOwn }: Target): void {
-  if (isOwn) closeSync(fd)
+  if (isOwn) close(fd, () => {}) // NFS may tell only now of a disk that is full: nobody can do anything about it
 }
 
 const PAUSE_MS = 5

@@ -41,7 +41,7 @@ export interface Sender {
   readonly name: string
 }
 
-/** Less than any transport takes in one message; the middle of a longer one is left out. */
+/** In bytes, less than any transport takes in one message; the middle of a longer one is left out. */
 const LONGEST = 32_768
 const CUT = ' ... '
 
@@ -58,6 +58,7 @@ export function messageMaker({ facility, name }: Sender) {
 /** A line break would end the message on a stream, and could begin a forged one. */
 function oneLine(text: string): string {
   const line = text.trimEnd().replaceAll('\n', '\\n')
-  if (line.length <= LONGEST) return line
-  return line.slice(0, LONGEST / 2) + CUT + line.slice(-LONGEST / 2)
+  if (Buffer.byteLength(line) <= LONGEST) return line
+  const bytes = Buffer.from(line)
+  return bytes.toString('utf8', 0, LONGEST / 2) + CUT + bytes.subarray(-LONGEST / 2).toString()
 }

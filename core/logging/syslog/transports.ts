@@ -62,13 +62,19 @@ class Udp implements Transport {
   async #open(): Promise<UdpSocket> {
     const { address, family } = await lookup(this.#host)
     const socket = createSocket(family === 6 ? 'udp6' : 'udp4').unref()
-    await new Promise<void>((resolve, reject) => {
-      socket.on('error', (error) => {
-        if (this.#socket === socket) this.close()
-        reject(error)
+    try {
+      await new Promise<void>((resolve, reject) => {
+        socket.on('error', (error) => {
+          if (this.#socket === socket) this.close()
+          reject(error)
+        })
+        // where it fails it is called with why, which its type does not say
+        socket.connect(this.#port, address, (error?: Error) => (error ? reject(error) : resolve()))
       })
-      socket.connect(this.#port, address, resolve)
-    })
+    } catch (error) {
+      socket.close()
+      throw error
+    }
     return socket
   }
 
@@ -149,7 +155,12 @@ class UnixDatagrams implements Transport {
   }
 
   async send(messages: readonly string[]): Promise<Outcome> {
-    const child = this.#child ?? this.#open()
+    let child: ChildProcess
+    try {
+      child = this.#child ?? this.#open()
+    } catch (error) {
+      return { left: messages.length, lost: 0, error: error as Error }
+    }
     const answer = await new Promise<string | Error>((resolve) => {
       this.#settle = resolve
       child.stdin?.write(`${messages.join('\n')}\n\n`)
@@ -159,6 +170,7 @@ class UnixDatagrams implements Transport {
     return { left: Number(left), lost: Number(lost), error: new Error(reason) }
   }
 
+  /** @throws where no process can be started at all. */
   #open(): ChildProcess {
     // a session of its own: the terminal's signals are not for it, the end of its input is
     const child = spawn('python3', ['-S', '-E', HELPER, this.#path], {
@@ -171,9 +183,11 @@ class UnixDatagrams implements Transport {
     }
     child.on('error', (error) => ended(new Error(`python3 is needed for it: ${error.message}`)))
     child.on('exit', () => ended(new Error('the process that sends datagrams has ended')))
-    child.stdin?.on('error', () => {}) // told by 'exit'
-    createInterface({ input: child.stdout as Socket }).on('line', (line) => this.#settle(line))
-    for (const end of [child, child.stdin as Socket, child.stdout as Socket]) end.unref()
+    const { stdin, stdout } = child as unknown as { stdin?: Socket; stdout?: Socket }
+    if (!stdin || !stdout) throw new Error('there are too few descriptors to start python3')
+    stdin.on('error', () => {}) // told by 'exit'
+    createInterface({ input: stdout }).on('line', (line) => this.#settle(line))
+    for (const end of [child, stdin, stdout]) end.unref()
     this.#child = child
     return child
   }

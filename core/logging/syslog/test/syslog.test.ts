@@ -5,11 +5,14 @@ import { existsSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Context, portOf, sayGeneration, start, withServers } from '../../../test/support.ts'
 import { parseSyslogAddress } from '../address.ts'
 import { messageMaker } from '../message.ts'
+import { createTransport } from '../transports.ts'
 
 const until = async (condition: () => boolean) => {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20))
@@ -62,8 +65,30 @@ messages('is one line, of bounded length', () => {
   const long = make('info', 0, 'error', `begin${'.'.repeat(1e6)}end`)
   assert.match(long, / - begin\.+ \.\.\. \.+end$/)
   assert.ok(long.length < 33_000)
+  assert.ok(Buffer.byteLength(make('info', 0, 'error', '語'.repeat(1e6))) < 33_000)
 })
 messages.run()
+
+const transports = suite('way to a syslog')
+
+const sendOver = (address: string) => createTransport(parseSyslogAddress(address)).send(['a', 'b'])
+
+transports('keeps what is for an address that cannot be connected to', async () => {
+  const { left, lost, error } = await sendOver('udp://255.255.255.255:514')
+  assert.equal([left, lost], [2, 0])
+  assert.match((error as Error).message, 'EACCES')
+})
+
+transports('keeps messages where there is no descriptor left', async () => {
+  const file = fileURLToPath(new URL('without-descriptors.ts', import.meta.url))
+  const child = spawn(
+    'sh',
+    ['-c', 'ulimit -n 100 && exec "$0" --import tsx "$1"', process.execPath, file],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  assert.equal(JSON.parse(await text(child.stdout)), [2, 2, 2])
+})
+transports.run()
 
 const servers = withServers('syslog')
 
