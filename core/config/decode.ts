@@ -1,7 +1,7 @@
 import convict from 'convict'
 import type { OptionDefinition } from '../plugins.ts'
 import { FORMATS } from './formats.ts'
-import { valueAt } from './gunicorn.ts'
+import { isSection, valueAt } from './gunicorn.ts'
 import type { Arguments, Sources } from './load.ts'
 import { type OptionSpec, variableOf } from './schema.ts'
 
@@ -36,12 +36,15 @@ export function decode(table: readonly OptionSpec[], layers: Layers): Decoded {
     args: [],
   }) as unknown as Config
   const standIns = findStandIns(table, env, values)
-  overlay(config, values, standIns, args.values, table)
+  const misshapen = overlay(config, values, standIns, args.values, table)
   const placeOf = (path: string) => {
     const spec = table.find((each) => each.path === path)
     return spec ? place(spec, layers, standIns) : path
   }
-  const faults = invalidValues(config, placeOf)
+  const faults = [
+    ...misshapen.map(({ path, reason }) => `${placeOf(path)}: ${reason}`),
+    ...invalidValues(config, placeOf),
+  ]
   return {
     values: config.getProperties(),
     faults,
@@ -120,24 +123,39 @@ interface Config {
   toString(): string
 }
 
+/** @returns what is an object where none may be: convict would look for options in it, or pass it over. */
 function overlay(
   config: Config,
   values: Values,
   standIns: ReadonlyMap<string, StandIn>,
   args: ReadonlyMap<string, unknown>,
   table: readonly OptionSpec[],
-): void {
+): { path: string; reason: string }[] {
+  const misshapen: { path: string; reason: string }[] = []
   const known: Values = {}
   for (const { path, definition } of table) {
     const [head, key] = path.split('.') as [string, string?]
     const value = inShape(definition, standIns.get(path)?.value ?? valueAt(values, path))
     if (value === undefined) continue
-    if (key === undefined) known[head] = value
+    const reason = isSection(value) ? faultOf(definition, value) : undefined
+    if (reason !== undefined) misshapen.push({ path, reason })
+    else if (key === undefined) known[head] = value
     else known[head] = { ...(known[head] as Values | undefined), [key]: value }
   }
   config.load(known) // convict lays the environment over it
   for (const { path, definition } of table) {
     if (args.has(path)) config.set(path, inCase(definition, args.get(path)))
+  }
+  return misshapen
+}
+
+function faultOf({ format }: OptionDefinition, value: unknown): string | undefined {
+  if (typeof format !== 'string') return `must be one of ${format.join(', ')}`
+  try {
+    FORMATS[format]?.check(value)
+    return undefined
+  } catch (error) {
+    return `${(error as Error).message}: value was ${JSON.stringify(value)}`
   }
 }
 

@@ -116,7 +116,8 @@ const squeeze = (key: string) => key.replace(/[-_]/g, '').toLowerCase()
 
 const byKey = new Map(gunicornSettings.map((setting) => [squeeze(setting.name), setting]))
 
-const isSection = (value: unknown): value is Values =>
+/** A section, or what has the shape of one. */
+export const isSection = (value: unknown): value is Values =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const mergeSection = (before: unknown, value: unknown) =>

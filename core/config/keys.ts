@@ -1,12 +1,9 @@
 import { nearest } from '../nearest.ts'
 import { builtInPlugins } from '../resolve.ts'
-import { isGunicornTable } from './gunicorn.ts'
+import { isGunicornTable, isSection } from './gunicorn.ts'
 import type { OptionSpec } from './schema.ts'
 
 type Values = Record<string, unknown>
-
-const isSection = (value: unknown): value is Values =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
  * `access_logfile` and `access-logfile` are read as `accessLogfile`, so that gunicorn's and YAML's habits work. So are

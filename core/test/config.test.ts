@@ -282,6 +282,17 @@ wrong('lists all faults at once, each with its place', async ({ faults }) => {
   assert.is(found.length, places.length, found.join('\n'))
 })
 
+wrong('does not pass over an object where there may be none', async ({ faults }) => {
+  const uses = [use(shop)]
+  const json = { bind: {}, logLevel: { a: 1 }, shop: { size: { a: 1 }, openAt: {} } }
+  assert.equal(await faults({ uses, json }), [
+    "setting 'bind': must be a list of one address or more: value was {}",
+    "setting 'logLevel': must be one of debug, info, warning, error, critical",
+    `setting 'shop.size': must be a whole number, 0 or more: value was {"a":1}`,
+    "setting 'shop.openAt': must be one of day, night",
+  ])
+})
+
 wrong('names the source whose value counts', async ({ faults }) => {
   const env = { PORT: '70000', GUNICORN_CMD_ARGS: '--keep-alive long -b nowhere:http' }
   const inFile = await faults({ env, json: { bind: 'nowhere:http' } })

@@ -99,7 +99,7 @@ function readRecord(record: Readonly<Record<string, unknown>>): Given {
   const name = String(record.path ?? '?')
   for (const [key, value] of Object.entries(record)) {
     const known = camelCase(key)
-    const definition = definitions[known]
+    const definition = Object.hasOwn(definitions, known) ? definitions[known] : undefined
     if (!definition) throw new BadLocation(name, unknownKey(key))
     location[known] = readValue(name, key, value, definition)
   }

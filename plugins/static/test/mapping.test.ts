@@ -202,6 +202,11 @@ for (const [what, options, message] of [
     /precompressed has 'deflate'; there are br, gzip, zstd/,
   ],
   [
+    'a key that every object has',
+    { locations: [{ path: '/s/', alias: 'site', toString: 1 }] },
+    /'toString' is unknown/,
+  ],
+  [
     'an error page without its status',
     { alias: ['/s/=site'], errorPages: ['/404.html'] },
     /must be STATUS=PATH/,
