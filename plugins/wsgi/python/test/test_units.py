@@ -177,6 +177,10 @@ class EventTest(unittest.TestCase):
         except target.TargetError as error:
             self.assertIn("parse_expression", control.format_error(error))
 
+    def test_an_error_is_told_where_nothing_can_be_imported(self) -> None:
+        with mock.patch.dict(sys.modules, {"traceback": None}):
+            self.assertIn("KeyError", control.format_error(KeyError("of the app")))
+
     def test_emit_survives_a_closed_socket(self) -> None:
         with mock.patch.object(control, "CONTROL", -1):
             control.emit("log", message="nobody listens")
