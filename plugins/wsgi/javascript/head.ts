@@ -16,6 +16,8 @@ const TEXT = /^[\t\x20-\x7e\x80-\xff]*$/
 const STATUS = /^[1-5][0-9][0-9] [\t\x20-\x7e\x80-\xff]*$/
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const NUMBER = /^[0-9]{1,15}$/
+/** Bytes of a head: with a length that is added, no more than a front takes (docs/worker-protocol.md). */
+const LARGEST = 262_000
 
 type Kind = 'plain' | 'length' | 'silent' | 'hop'
 /** PEP 3333: an app must not use these (RFC 9110 §7.6.1). */
@@ -61,6 +63,7 @@ export function checkHead(
   }
   const fields: string[] = []
   let length: number | undefined
+  let size = status.length
   for (const header of headers as readonly Header[]) {
     if (!Array.isArray(header) || header.length !== 2) {
       throw new TypeError(`header must be [name, value], not ${show(header)}`)
@@ -76,7 +79,9 @@ export function checkHead(
       continue
     }
     fields.push(name, value)
+    size += name.length + value.length + 2
   }
+  if (size > LARGEST) throw new TypeError(`the head has ${size} bytes; ${LARGEST} are allowed`)
   return { code, reason: status.slice(4), fields, length, bodiless }
 }
 

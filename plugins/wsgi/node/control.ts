@@ -27,12 +27,24 @@ export function log(level: string, message: string, error?: unknown, details: ob
   emit('log', { level, message, pid: process.pid, ...details, ...(traceback && { traceback }) })
 }
 
-/** The stack of an error without this program's own frames. */
+/** The stack of an error, and of those that caused it, without this program's own frames. */
 export function stackOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
+  try {
+    return stacksOf(error, MOST_CAUSES).join('\ncaused by ')
+  } catch {
+    return 'an error that cannot be shown'
+  }
+}
+
+/** An error may be its own cause. */
+const MOST_CAUSES = 10
+
+function stacksOf(error: unknown, most: number): string[] {
+  if (!(error instanceof Error)) return [String(error)]
   const lines = (error.stack ?? String(error)).split('\n')
-  const cause = error.cause === undefined ? '' : `\ncaused by ${stackOf(error.cause)}`
-  return lines.filter((line) => !OWN.test(line)).join('\n') + cause
+  const stack = lines.filter((line) => !OWN.test(line)).join('\n')
+  const goesOn = error.cause !== undefined && most > 0
+  return [stack, ...(goesOn ? stacksOf(error.cause, most - 1) : [])]
 }
 
 const OWN = /^\s+at .*(\/plugins\/wsgi\/(node|javascript)\/|node:internal\/)/

@@ -87,6 +87,21 @@ workers('ends a worker over its time, be it busy or waiting, and replaces it', a
   }
 })
 
+workers('what cannot be sent, or shown, costs its own request alone', async (context) => {
+  const server = await start(context, [SERVICE])
+  const pid = await body(server, '/pid')
+  for (const path of ['/circle', '/blank']) assert.is((await server.request(path)).status, 500)
+  await server.line(/goes in a circle/)
+  const statusFor = async (size: number) => {
+    const options = { headers: { 'Head-Size': String(size) }, maxHeaderSize: 300_000 }
+    return (await server.request('/', options)).status
+  }
+  const room = 262_000 - '200 OK\0X\0'.length
+  assert.equal([await statusFor(room), await statusFor(room + 1)], [200, 500])
+  await server.line(/the head has 262001 bytes/)
+  assert.is(await body(server, '/pid'), pid)
+})
+
 workers('a worker that crashes or exits costs its request, and is replaced', async (context) => {
   const server = await start(context, [SERVICE])
   for (const path of ['/crash', '/exit']) {

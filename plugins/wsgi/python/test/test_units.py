@@ -64,6 +64,11 @@ class HeadTest(unittest.TestCase):
             with self.subTest(headers=headers):
                 self.assertRaises(TypeError, head.encode_head, "200 OK", headers)
 
+    def test_size(self) -> None:
+        room = head.LARGEST_HEAD - len("200 OK\0X\0")
+        self.assertEqual(len(self.encode(headers=[("X", "a" * room)])[0]), head.LARGEST_HEAD)
+        self.assertRaises(ValueError, self.encode, "200 OK", [("X", "a" * (room + 1))])
+
     def test_several_lengths(self) -> None:
         self.assertRaises(ValueError, self.encode, "200 OK", [("Content-Length", "5"), ("content-length", "5")])
 

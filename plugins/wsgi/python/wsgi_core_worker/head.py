@@ -18,6 +18,8 @@ HEADS_LIMIT = 128
 HEAD_LIMIT = 1_024
 # Of a Content-Length: the front sends no longer one.
 LENGTH_DIGITS = 15
+# Of any head: with a length that is added, no more than the front takes (docs/worker-protocol.md).
+LARGEST_HEAD = 262_000
 
 # RFC 9110 §5.5 and RFC 9112 §4: tab, visible ASCII, space and obs-text.
 TEXT = bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)])
@@ -80,6 +82,8 @@ def make_head(status: str, headers: list) -> tuple[bytes, int | None, bool]:
         # Printable is the quick test of most heads, TEXT the true one: only the separators may remain.
         if not "".join(flat).isprintable() and len(head.translate(None, TEXT)) != len(flat) - 1:
             raise ValueError("a header has a character that is illegal in HTTP")
+        if len(head) > LARGEST_HEAD:
+            raise ValueError(f"the head has {len(head)} bytes; {LARGEST_HEAD} are allowed")
     except (TypeError, ValueError, AttributeError):
         explain(status, headers)
         raise

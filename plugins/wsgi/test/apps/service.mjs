@@ -34,13 +34,22 @@ const ROUTES = {
   '/echo': (environ) => environ['wsgi.input'],
   '/sizes': async (environ) => text((await environ['wsgi.input'].read()).length),
   '/big': () => [Buffer.alloc(3_000_000, 'x')],
+  '/circle': () => {
+    const error = new Error('goes in a circle')
+    error.cause = error
+    throw error
+  },
+  '/blank': () => {
+    throw Object.create(null)
+  },
   '/fail': () => {
     throw new Error('the app says no')
   },
 }
 
 export const app = (environ, startResponse) => {
-  startResponse('200 OK', PLAIN)
+  const size = Number(environ.HTTP_HEAD_SIZE ?? 0)
+  startResponse('200 OK', size > 0 ? [['X', 'x'.repeat(size)]] : PLAIN)
   return (ROUTES[environ.PATH_INFO] ?? (() => text('service')))(environ)
 }
 
