@@ -167,7 +167,7 @@ export class Exchange implements Job {
   }
 
   whole(head: string, bytes: Buffer, start: number, end: number, failed: boolean): void {
-    if (this.#over) return
+    if (this.#over || this.#isSecond()) return
     if (failed) return this.#applicationFailed(bytes.toString('utf8', start, end))
     const response = this.#response
     const body =
@@ -178,7 +178,14 @@ export class Exchange implements Job {
   }
 
   head(head: string): void {
-    if (!this.#over) this.#sendHead(head)
+    if (!this.#over && !this.#isSecond()) this.#sendHead(head)
+  }
+
+  /** Two threads of the application may answer at once. */
+  #isSecond(): boolean {
+    if (!this.#response.headersSent) return false
+    this.#cutOff(new Error('the application sent a second head'))
+    return true
   }
 
   data(bytes: Buffer, source: Source, left?: () => void): boolean {

@@ -258,7 +258,16 @@ def part(environ, start_response, how):
     return chunks()
 
 
+def two_heads(environ, start_response, _):
+    """What comes of two threads that call write() at the same moment."""
+    write = start_response("200 OK", [("Content-Type", "text/plain")])
+    write(b"one")
+    write.__self__.head_sent = False
+    return [b"two"]
+
+
 ACTIONS = {
+    "two-heads": two_heads,
     "pid": pid,
     "show": show,
     "exit": leave,

@@ -62,4 +62,11 @@ async function firstPart(server: ServerProcess, path: string, version: string) {
   return Object.assign(seen, { rest: async () => begin + (await connection.rest()) })
 }
 
+test('a second head for one answer ends its connection, and nothing else', async ({ site }) => {
+  const server = await site.start(['-w', '1'])
+  const error = await server.request('/two-heads').catch((reason: unknown) => reason)
+  assert.instance(error, Error)
+  assert.is((await server.request('/pid')).status, 200)
+})
+
 test.run()
