@@ -36,8 +36,7 @@ export function headStart(argv: readonly string[], env: Environment, cwd: string
   if (command === undefined) return
   process.on('exit', abandonAhead)
   try {
-    const program = { command, args: [SPAWNER], cwd, env, leavesGroup: true }
-    startAhead(program, { ahead: { target, chdir: cwd } })
+    startAhead({ command, args: [SPAWNER], cwd, env }, { ahead: { target, chdir: cwd } })
   } catch {
     // the start itself will fail at the same, and say so
   }

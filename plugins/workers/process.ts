@@ -7,8 +7,6 @@ export interface Program {
   readonly args: readonly string[]
   readonly cwd: string
   readonly env: Readonly<Record<string, string | undefined>>
-  /** It makes a process group of its own by itself. Any other is given a session. */
-  readonly leavesGroup?: boolean
 }
 
 /** At most one: started, and waiting for its configuration. */
@@ -44,16 +42,12 @@ export function abandonAhead(): void {
   ahead = undefined
 }
 
-/**
- * The terminal's signals are for the front alone. A session would do for that, but Linux shares the cores out among
- * sessions first (sched(7), autogroup): front and workers then interrupt each other far more often than in one.
- */
-const launch = ({ command, args, cwd, env, leavesGroup }: Program, output: 'inherit' | 'pipe') =>
+const launch = ({ command, args, cwd, env }: Program, output: 'inherit' | 'pipe') =>
   spawn(command, args, {
     cwd,
     env,
     stdio: ['ignore', output, output, 'pipe'],
-    detached: !leavesGroup,
+    detached: true, // a session of its own: the terminal's signals are for the front alone
   })
 
 const isAlive = ({ pid, exitCode, signalCode }: ChildProcess) =>

@@ -242,7 +242,6 @@ function pythonRuntime(core: Core, options: WsgiOptions): Runtime {
     args: [SPAWNER, ...(core.options.procName ? [core.options.procName] : [])],
     cwd: core.cwd,
     env: variables,
-    leavesGroup: true,
     app: { target: app, chdir: core.cwd, pythonpath, share_imports: shareImports, sendfile },
     environ: { SERVER_SOFTWARE: `wsgi-core/${version}` },
     watch: development && ((files) => development.watch(files)),

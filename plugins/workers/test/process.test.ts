@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -48,21 +47,6 @@ test('is a new one where that could not be started', async () => {
   const child = startProcess({ ...program('one'), command: '/nonexistent' }, 'inherit')
   const [error] = await once(child, 'error')
   assert.is(error.code, 'ENOENT')
-})
-
-test('has a session of its own, unless it leaves our process group by itself', async () => {
-  const place = (leavesGroup?: boolean) => {
-    const args = ['-c', 'read stat < /proc/self/stat; echo $stat >&3']
-    return { ...program('place'), args, ...(leavesGroup && { leavesGroup }) }
-  }
-  const [, , , , group, session] = readFileSync('/proc/self/stat', 'utf8').split(' ')
-  for (const leavesGroup of [undefined, true]) {
-    const child = startProcess(place(leavesGroup), 'inherit')
-    const [said] = await once(child.stdio[3] as Socket, 'data')
-    const [, , , , itsGroup, itsSession] = String(said).split(' ')
-    const own = String(child.pid)
-    assert.equal([itsGroup, itsSession], leavesGroup ? [group, session] : [own, own])
-  }
 })
 
 test.run()

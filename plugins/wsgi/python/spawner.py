@@ -6,7 +6,6 @@ import sys
 
 
 def launch() -> None:
-    leave_group()
     folder = os.path.dirname(os.path.abspath(__file__))
     sys.path.insert(0, folder)
     take_name()
@@ -15,12 +14,6 @@ def launch() -> None:
     # The app must not find our folder, nor a module of its own hidden by one of ours.
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != folder]
     main()
-
-
-def leave_group() -> None:
-    """The terminal's signals are for the front alone. A session of its own would cost CPU time (sched(7), autogroup)."""
-    if os.getpgrp() != os.getpid():
-        os.setpgid(0, 0)
 
 
 def take_name() -> None:

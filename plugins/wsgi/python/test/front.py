@@ -53,7 +53,6 @@ class Front:
     def __init__(self, target: str, python: str = sys.executable, **config: object) -> None:
         self.directory = tempfile.mkdtemp(prefix="wsgi-core-test-")
         self.ahead = config.pop("ahead", None)
-        self.setsid = config.pop("setsid", True)
         self.config = self.create_config(target, config)
         self.buffers: dict[object, bytearray] = {}
         self.frames: deque[Frame] = deque()
@@ -98,7 +97,7 @@ class Front:
         arguments = [python, "-W", "error::ResourceWarning", SPAWNER]
         if far.fileno() == 3:
             os.set_inheritable(3, True)
-        self.pid = os.posix_spawn(python, arguments, os.environ, file_actions=actions, setsid=self.setsid)
+        self.pid = os.posix_spawn(python, arguments, os.environ, file_actions=actions, setsid=True)
         far.close()
         self.status: int | None = None
         if self.ahead:

@@ -148,19 +148,6 @@ class SpawnerTest(LifeCase):
         self.assertEqual(front.wait_spawner(), 0)
         self.assertRaises(ProcessLookupError, os.kill, pid, 0)
 
-    def test_makes_a_process_group_of_its_own(self) -> None:
-        front = self.front(setsid=False).boot()
-        for pid in (front.pid, front.board[0]):
-            self.assertEqual((os.getpgid(pid), os.getsid(pid)), (front.pid, os.getsid(0)))
-
-    def test_a_terminal_stops_nobody_in_the_background(self) -> None:
-        front = self.boot()
-        for pid in (front.pid, front.board[0]):
-            for number in (signal.SIGTTIN, signal.SIGTTOU, signal.SIGHUP):
-                os.kill(pid, number)
-        ignored = 1 << signal.SIGTTIN - 1 | 1 << signal.SIGTTOU - 1
-        self.assertEqual(front.ask("/ignored_signals").body, b"%d" % ignored)
-
     def test_sigterm_ends_and_sigint_does_not(self) -> None:
         front = self.boot()
         os.kill(front.pid, signal.SIGINT)

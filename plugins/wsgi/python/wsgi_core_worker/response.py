@@ -186,22 +186,26 @@ class Answer:
             for chunk in chunks:
                 if self.bodiless:
                     break
-                if type(chunk) is bytes and 0 < len(chunk) == self.length and not (self.head_sent or self.reads_on):
-                    self.send_whole((chunk,))  # it is all of the Content-Length
+                if type(chunk) is bytes and len(chunk) == self.length and self.is_whole(chunk):
+                    self.send_whole((chunk,))
                     self.head_sent = True
-                    for excess in chunks:
-                        self.pass_over(excess)
+                    self.pass_over(chunks)
                     return
                 self.send_chunk(chunk)
                 if self.head_sent and self.left is None and self.link is not None:
                     self.send_more(chunks)
         self.finish()
 
-    def pass_over(self, chunk: bytes) -> None:
-        """The answer is complete; only an empty chunk is no mistake."""
-        check_chunk(chunk)
-        if chunk:
-            self.report_excess()
+    def is_whole(self, chunk: bytes) -> bool:
+        """Whether a first chunk with all of the Content-Length can go as the whole answer, in one frame."""
+        return bool(chunk) and not self.head_sent and not self.reads_on
+
+    def pass_over(self, chunks) -> None:
+        """The answer is out; what else the app does is its own business, as long as it gives no more."""
+        for chunk in chunks:
+            check_chunk(chunk)
+            if chunk:
+                self.report_excess()
 
     def send_more(self, chunks) -> None:
         """send_chunk() for all but the first chunk of most streams, over bound locals."""

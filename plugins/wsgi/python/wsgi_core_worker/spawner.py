@@ -16,9 +16,7 @@ from .worker import flush_streams, load_or_exit, print_to, run_worker, watch_fil
 
 SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
 # For the server alone; `systemctl kill` and terminals send them to all processes, which they would end or stop.
-PASSED_OVER = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-# From the terminal, to whoever is in the background there. Programs that the application starts must not stop either.
-IGNORED = (signal.SIGINT, signal.SIGTTIN, signal.SIGTTOU)
+PASSED_OVER = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
 RUNTIMES = {"cpython": "CPython", "pypy": "PyPy"}
 TRACE_LIMIT = 1 << 20
 STATE = "WSGI_CORE_SPAWNER_STATE"
@@ -27,8 +25,7 @@ STATE = "WSGI_CORE_SPAWNER_STATE"
 def main() -> None:
     os.set_inheritable(CONTROL, False)
     os.set_blocking(CONTROL, True)
-    for number in IGNORED:
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in PASSED_OVER:
         signal.signal(number, pass_over)
     lines, config = start_again() or start_first()

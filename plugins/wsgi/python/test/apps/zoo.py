@@ -5,7 +5,6 @@ import gzip
 import io
 import json
 import os
-import signal
 import sys
 import tempfile
 import threading
@@ -427,16 +426,6 @@ def do_descriptors(environ, start_response):
     shown = subprocess.run(["ls", "-l", "/proc/self/fd"], stdout=subprocess.PIPE, close_fds=False, check=True).stdout
     start_response("200 OK", [PLAIN])
     return [shown]
-
-
-def do_ignored_signals(environ, start_response):
-    """Those of the terminal that a program which the app starts ignores."""
-    import subprocess
-
-    shown = subprocess.run(["grep", "SigIgn", "/proc/self/status"], stdout=subprocess.PIPE, check=True).stdout
-    terminal = sum(1 << number - 1 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTTIN, signal.SIGTTOU))
-    start_response("200 OK", [PLAIN])
-    return [str(int(shown.split()[1], 16) & terminal).encode()]
 
 
 def do_path(environ, start_response):
