@@ -98,6 +98,8 @@ export class Dispatcher implements Front {
     this.#server = createServer({ pauseOnConnect: true }, (socket) => {
       this.#links.add(new WorkerLink(socket, jobs, closed))
     })
+    // no descriptor left, or no room for the file: what needs no link goes on
+    this.#server.on('error', (err) => log.warn({ err }, 'workers cannot connect to the front'))
     this.#server.listen(directory.file(`front-${front}.sock`))
   }
 

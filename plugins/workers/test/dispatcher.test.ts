@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
 import { connect } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -74,6 +74,15 @@ async function takeAndDie({ directory }: Context): Promise<void> {
   ])
   await once(worker, 'close')
 }
+
+test('goes on where workers cannot connect to it, and says so', async ({ directory, warnings }) => {
+  mkdirSync(directory.file('front-1.sock'))
+  const log = { warn: (_: object, text: string) => warnings.push(text) }
+  const options = { limit: 3, entries: 8, retrySafe: true, quickLane: true, log: log as never }
+  const other = new Dispatcher(directory, { ...options, front: 1, fronts: 2 })
+  await until('it said so', () => warnings.includes('workers cannot connect to the front'))
+  other.close()
+})
 
 test('gives a request whose worker died before it noted it to another', async (context) => {
   const { dispatcher, answers } = context
