@@ -108,7 +108,8 @@ def front_socket(directory: str, front: int) -> str:
 def is_dead(path: str) -> bool:
     """Whether nobody listens there. A front that is about to be gone may still take a connection, but ends it.
 
-    A dead one leaves its socket's file: who removes that has removed more, and the front may live.
+    The file of a dead one may have been removed, but not the scoreboard: who removes that is not the server, and the
+    front may live.
     """
     import socket
 
@@ -120,7 +121,7 @@ def is_dead(path: str) -> bool:
         except (socket.timeout, TimeoutError):
             return False
         except OSError as error:
-            return error.errno != errno.ENOENT
+            return error.errno != errno.ENOENT or os.path.exists(os.path.join(os.path.dirname(path), "scoreboard"))
 
 
 def serve(lane: Lane, life, app, base: dict) -> None:
