@@ -7,22 +7,18 @@ import { findPythons } from './python.mjs'
 
 const WORKER = join('plugins', 'wsgi', 'python')
 const TIME_LIMIT = 300_000
-const AT_ONCE = 2
 
 /** Runs them all; resolves to the sums. */
 export async function runPythonTests() {
   const totals = { passed: 0, failed: 0, skipped: 0 }
   const pythons = findPythons()
-  const waiting = findFolders().flatMap((folder) => pythons.map((python) => ({ python, folder })))
-  const work = async () => {
-    for (let next = waiting.shift(); next; next = waiting.shift()) {
-      const { python, folder } = next
+  for (const folder of findFolders()) {
+    for (const python of pythons) {
       const result = await runFolder(python.command, folder)
       report(python.name, folder, result)
       for (const key of Object.keys(totals)) totals[key] += result[key]
     }
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, work))
   return totals
 }
 

@@ -23,10 +23,14 @@ async function runSteps(python) {
   await step('types', () => check(localBin('tsc'), ['-p', 'tsconfig.check.json']))
   await step('build', build)
   await step('generated docs', () => check(process.execPath, ['scripts/docs.mjs', '--check']))
-  await step('python tests', async () => add(await runPythonTests()))
-  // Imported late: a broken test runner is a failed step like any other.
-  const { runTests } = await import('../test/run.mjs')
-  await step('tests', async () => add(await runTests()))
+  await Promise.all([
+    step('python tests', async () => add(await runPythonTests())),
+    step('tests', async () => {
+      // Imported late: a broken test runner is a failed step like any other.
+      const { runTests } = await import('../test/run.mjs')
+      add(await runTests())
+    }),
+  ])
 }
 
 async function step(name, run) {

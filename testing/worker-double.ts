@@ -84,6 +84,7 @@ function environOf(text: string): Record<string, string> {
 
 function bodyOf({ body }: Job): Buffer {
   if (body.kind === 'memory') return body.bytes
+  if (body.kind === 'lent') return Buffer.from(body.bytes)
   if (body.kind === 'none') return Buffer.alloc(0)
   throw new Error('a worker double takes bodies up to 64 KiB')
 }

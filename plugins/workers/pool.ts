@@ -26,6 +26,7 @@ export interface Pool {
   launch(): void
   /** Resolves when the first worker of a first start, all workers of a reload, are ready to serve. */
   ready(signal: AbortSignal): Promise<void>
+  /** A `lent` body is the pool's until this returns. */
   dispatch(job: Job): void
   cancel(job: Job): void
   /** Ends all workers: each finishes what it executes within `grace` milliseconds, then it is killed. */
