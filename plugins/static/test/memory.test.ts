@@ -16,7 +16,7 @@ import * as assert from 'uvu/assert'
 import type { EngineResponse } from '../../../core/index.ts'
 import { startServer } from '../../../test/helpers/server-process.ts'
 import { FastLane } from '../fast-lane.ts'
-import { FileStore } from '../file-store.ts'
+import { FileStore, type Found } from '../file-store.ts'
 import { type Location, resolveLocations } from '../locations.ts'
 import { Memory } from '../memory.ts'
 import { type StaticOptions, schema } from '../options.ts'
@@ -257,11 +257,12 @@ test('a file is read and compressed once, however many ask for it meanwhile', as
   first.finally(() => {
     isFound = true
   })
-  while (!isFound) {
-    const found = await store.find(location, ['a.txt'], nothing)
+  const see = (found: Found) => {
     assert.is(found.kind, 'file')
     if (found.kind === 'file' && 'fd' in found.source) closeSync(found.source.fd)
   }
+  while (!isFound) see(await store.find(location, ['a.txt'], nothing))
+  see(await first) // another may have come before it
   assert.ok(again <= 1, `${again} times more`) // who looked just before it was there
   assert.is(openFiles(context), 0)
 })
