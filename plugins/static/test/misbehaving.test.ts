@@ -5,7 +5,7 @@ import { PassThrough, type Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import * as assert from 'uvu/assert'
 import type { Core, ResponseHead } from '../../../core/index.ts'
-import { type Context, openFiles, start, withFolder, write } from './support.ts'
+import { type Context, changeAmid, openFiles, start, withFolder, write } from './support.ts'
 
 const test = withFolder('static: beside what misbehaves')
 
@@ -92,13 +92,9 @@ test('a file that shrinks is not whole either for who changes it on its way', as
     return (payload as Readable).pipe(new PassThrough())
   })
   const site = await start(context, { alias: ['/s/=site'], cache: 0 }, hook)
-  const connection = await site.connect()
-  connection.socket.pause()
-  connection.send('GET /s/large.bin HTTP/1.1\r\nHost: test\r\n\r\n')
-  await new Promise((resolve) => connection.socket.once('readable', resolve))
-  truncateSync(path, 1000)
-  connection.socket.resume()
-  const answer = await connection.rest()
+  const answer = await changeAmid(site, 'GET /s/large.bin HTTP/1.1\r\nHost: test\r\n\r\n', () =>
+    truncateSync(path, 1000),
+  )
   assert.match(answer, 'Transfer-Encoding: chunked')
   assert.not.match(answer.slice(-20), '\r\n0\r\n\r\n')
   assert.match(site.log(), 'became shorter')

@@ -12,7 +12,7 @@ import {
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { type Context, type Site, start, withFolder, write } from './support.ts'
+import { type Context, changeAmid, type Site, start, withFolder, write } from './support.ts'
 
 const test = withFolder('static: safety')
 const SECRET = 'what nobody may see'
@@ -279,13 +279,9 @@ test('a file that shrinks while it is sent breaks its answer off, and no other',
   const path = join(context.folder, 'site/large.bin')
   truncateSync(path, size)
   const site = await start(context, { alias: ['/s/=site'] })
-  const connection = await site.connect()
-  connection.socket.pause()
-  connection.send('GET /s/large.bin HTTP/1.1\r\nHost: test\r\n\r\n')
-  await new Promise((resolve) => connection.socket.once('readable', resolve))
-  truncateSync(path, 1000)
-  connection.socket.resume()
-  const rest = await connection.rest()
+  const rest = await changeAmid(site, 'GET /s/large.bin HTTP/1.1\r\nHost: test\r\n\r\n', () =>
+    truncateSync(path, 1000),
+  )
   assert.match(rest, `Content-Length: ${size}`)
   assert.ok(rest.length < size)
   assert.match(site.log(), 'became shorter')
@@ -298,15 +294,11 @@ test('a file that grows while it is sent is sent as long as it was', async (cont
   const path = join(context.folder, 'site/large.bin')
   truncateSync(path, size)
   const site = await start(context, { alias: ['/s/=site'] })
-  const connection = await site.connect()
-  connection.socket.pause()
-  connection.send(
+  const rest = await changeAmid(
+    site,
     'GET /s/large.bin HTTP/1.1\r\nHost: test\r\n\r\nGET /s/none HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n',
+    () => appendFileSync(path, 'x'.repeat(5_000_000)),
   )
-  await new Promise((resolve) => connection.socket.once('readable', resolve))
-  appendFileSync(path, 'x'.repeat(5_000_000))
-  connection.socket.resume()
-  const rest = await connection.rest()
   const at = rest.indexOf('\r\n\r\n') + 4 + size
   assert.match(rest.slice(at), /^HTTP\/1\.1 404 /)
 })

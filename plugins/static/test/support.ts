@@ -110,6 +110,17 @@ export async function start(
 export const startAlone = (context: Context, options: Record<string, unknown>) =>
   start(context, options, () => {})
 
+/** Sends these bytes, and makes a change when the answer has begun, of which no more is read before. @returns all that comes. */
+export async function changeAmid(site: Site, bytes: string, change: () => void): Promise<string> {
+  const connection = await site.connect()
+  connection.socket.pause()
+  connection.send(bytes)
+  await new Promise((resolve) => connection.socket.once('readable', resolve))
+  change()
+  connection.socket.resume()
+  return connection.rest()
+}
+
 export function requestText(path: string, { method = 'GET', headers = {} }: AskOptions = {}) {
   const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   return `${method} ${path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n${fields.join('')}\r\n`
